@@ -1,1 +1,79 @@
-fn main() {}
+//! Postern's set-up, build, demo and test commands: `cargo xtask setup|build|demo|test`.
+//!
+//! Only the standard library, so that the first command on a fresh clone starts in seconds.
+
+mod build;
+mod counts;
+mod demo;
+mod setup;
+mod steps;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use steps::Failure;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+Postern's set-up, build, demo and test commands.
+
+usage: cargo xtask <command> [options]
+
+  setup           install what the other commands need, into `.tools/`
+  build           leave what ships in `dist/`: the Envoy filter and the issuer
+  demo [options]  start issuer, Envoy and an upstream, and show a tour of them
+      --once              exit after the tour, non-zero at the first surprise
+      --port-gate N       Envoy's port (10000)
+      --port-issuer N     the issuer's port (8080)
+      --port-upstream N   the upstream's port (8081)
+      --port-admin N      Envoy's admin port (9901)
+  test [filter]   format, lints, documentation, licences, builds and every test;
+                  a filter narrows the tests by name, as nextest understands it
+
+Environment:
+  CI=true           a missing program is a failure, not a skipped test
+  POSTERN_VECTORS   a folder of third-party test vectors
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("error: {message}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let Some((command, options)) = arguments.split_first() else {
+        return Err(Failure::Usage("no command given".to_owned()));
+    };
+    if options.iter().chain([command]).any(|word| word == "--help" || word == "-h") {
+        print!("{USAGE}");
+        return Ok(());
+    }
+    let workspace = Workspace::locate()?;
+    match command.as_str() {
+        "help" => print!("{USAGE}"),
+        "setup" => no_options(options).and_then(|()| setup::run(&workspace))?,
+        "build" => no_options(options).and_then(|()| build::ship(&workspace))?,
+        "demo" => demo::run(&workspace, options)?,
+        "test" => test::run(&workspace, options)?,
+        unknown => return Err(Failure::Usage(format!("unknown command `{unknown}`"))),
+    }
+    Ok(())
+}
+
+fn no_options(options: &[String]) -> Result<(), Failure> {
+    match options.first() {
+        None => Ok(()),
+        Some(word) => Err(Failure::Usage(format!("unexpected argument `{word}`"))),
+    }
+}

@@ -1,0 +1,88 @@
+//! What ships, in `dist/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::setup::{self, WASM_TARGET};
+use crate::steps::{Failure, read_stdout, step};
+use crate::workspace::Workspace;
+
+/// What cargo built for the demo and the tests.
+pub(crate) struct Programs {
+    pub(crate) issuer: PathBuf,
+    pub(crate) tour: PathBuf,
+}
+
+/// `cargo xtask build`
+pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
+    setup::wasm_target(workspace)?;
+    filter(workspace)?;
+    step("Building the issuer (release: some minutes when it changed)", || {
+        let messages = cargo_build(workspace, &["--package", "postern-issuer", "--release"])?;
+        install(&artifact(&messages, "postern")?, &workspace.dist().join("postern"))
+    })
+}
+
+/// Builds the filter and returns its place in `dist/`.
+pub(crate) fn filter(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let shipped = workspace.dist().join("filter.wasm");
+    step("Building the Envoy filter (wasm)", || {
+        let package = ["--package", "postern-filter"];
+        let profile = ["--profile", "wasm", "--target", WASM_TARGET];
+        let messages = cargo_build(workspace, &[package.as_slice(), &profile].concat())?;
+        install(&artifact(&messages, "postern_filter.wasm")?, &shipped)
+    })?;
+    Ok(shipped)
+}
+
+/// Builds the development programs: within seconds, as their dependencies, which are
+/// optimised, are built once.
+///
+/// The whole workspace at once, as the test runner will: a build of single packages would
+/// choose other features and compile the dependencies again.
+pub(crate) fn programs(
+    workspace: &Workspace,
+    heading: &str,
+    targets: &[&str],
+) -> Result<Programs, Failure> {
+    step(heading, || {
+        let messages = cargo_build(workspace, &[&["--workspace"], targets].concat())?;
+        Ok(Programs { issuer: artifact(&messages, "postern")?, tour: artifact(&messages, "tour")? })
+    })
+}
+
+/// Builds, and returns cargo's messages: only cargo knows where the files are.
+fn cargo_build(workspace: &Workspace, options: &[&str]) -> Result<String, Failure> {
+    let mut command = workspace.cargo(&["build", "--locked"]);
+    read_stdout(command.args(options).arg("--message-format=json-render-diagnostics"))
+}
+
+/// The one file of this name that cargo's messages, JSON, speak of.
+fn artifact(messages: &str, name: &str) -> Result<PathBuf, Failure> {
+    messages
+        .split('"')
+        .map(Path::new)
+        .find(|path| path.is_absolute() && path.ends_with(name) && path.is_file())
+        .map(Path::to_owned)
+        .ok_or_else(|| Failure::new(format!("cargo built no `{name}`")))
+}
+
+/// Copies a file when it differs, so that what reads it by date is not disturbed.
+fn install(built: &Path, shipped: &Path) -> Result<(), Failure> {
+    let place = shipped.display();
+    let failed = |error: std::io::Error| Failure::new(format!("cannot write `{place}`: {error}"));
+    let bytes = fs::read(built).map_err(failed)?;
+    let unchanged = fs::read(shipped).is_ok_and(|existing| existing == bytes);
+    if !unchanged {
+        if let Some(folder) = shipped.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        // Not over the old file: a program that runs from it may not be written to.
+        let fresh = shipped.with_extension("new");
+        fs::copy(built, &fresh).and_then(|_| fs::rename(&fresh, shipped)).map_err(failed)?;
+    }
+    let note = if unchanged { ", unchanged" } else { "" };
+    let name = shipped.file_name().unwrap_or_default().display();
+    eprintln!("    dist/{name}: {} KiB{note}", bytes.len() / 1024);
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The tour of a running gate: set-up and builds here, the tour itself in `tests/`.
+
+use std::os::unix::process::CommandExt;
+
+use crate::build;
+use crate::setup;
+use crate::steps::Failure;
+use crate::workspace::Workspace;
+
+const PORTS: [&str; 4] = ["--port-gate", "--port-issuer", "--port-upstream", "--port-admin"];
+
+/// `cargo xtask demo`
+pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
+    check(options)?;
+    setup::run_all(workspace)?;
+    let filter = build::filter(workspace)?;
+    let programs = build::programs(workspace, "Building the issuer and the tour", &["--bins"])?;
+    // The tour takes this process's place, so that a signal reaches it and it can end the
+    // programs that it started.
+    let error = workspace
+        .command(&programs.tour)
+        .args(options)
+        .env("POSTERN_BIN", programs.issuer)
+        .env("POSTERN_ENVOY", workspace.tool("envoy"))
+        .env("POSTERN_FILTER_WASM", filter)
+        .exec();
+    Err(Failure::new(format!("cannot start the tour: {error}")))
+}
+
+/// A mistyped option is told before minutes of building.
+fn check(options: &[String]) -> Result<(), Failure> {
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        if word == "--once" {
+            continue;
+        }
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        if !PORTS.contains(&name) {
+            return Err(Failure::Usage(format!("`demo` has no option `{word}`")));
+        }
+        let value = value.or_else(|| words.next().cloned()).unwrap_or_default();
+        if !value.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err(Failure::Usage(format!("`{name}` wants a port from 1 to 65535")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn ports_are_checked_before_anything_is_built() {
+        assert!(check(&words("--once --port-gate 10000 --port-admin=9901")).is_ok());
+        for wrong in ["--port-gate", "--port-gate zero", "--port-gate 0", "--port 1", "once"] {
+            assert!(check(&words(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

