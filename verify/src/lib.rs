@@ -1,1 +1,65 @@
-//! Postern.
+//! Postern's verify core: a request, a policy and the keys at hand give one verdict.
+//!
+//! The core does no I/O, has no clock and no randomness: an adapter shows it a [`Request`], tells
+//! it the time, and fetches what its [`KeyRing`] asks for. It is total: [`Policy::decide`] never
+//! panics and never fails, and what is not allowed is denied.
+//!
+//! ```
+//! use std::time::Duration;
+//! use postern_verify::{Decision, KeyRing, Policy, Request};
+//!
+//! let policy = Policy::parse(br#"{
+//!     "providers": {"shop": {
+//!         "issuer": "https://auth.example.com/shop",
+//!         "remote_jwks": {"http_uri": {
+//!             "uri": "https://auth.example.com/shop/.well-known/jwks.json"
+//!         }}
+//!     }},
+//!     "rules": [
+//!         {"match": {"path": "/healthz"}},
+//!         {"match": {"prefix": "/api/"}, "requires": {"provider_name": "shop"}}
+//!     ]
+//! }"#)?;
+//! let keys = KeyRing::new(&policy);
+//! let now = Duration::from_secs(1_800_000_000);
+//! let code = |target: &'static str| {
+//!     let request = Request { method: "GET", target: target.as_bytes(), headers: vec![] };
+//!     match policy.decide(&request, &keys, now) {
+//!         Decision::Deny(denial) => denial.code(),
+//!         Decision::Allow(_) => "allowed",
+//!         Decision::AwaitKeys(_) => "waiting",
+//!     }
+//! };
+//! assert_eq!(code("/healthz"), "allowed");
+//! assert_eq!(code("/api/orders"), "token_missing");
+//! assert_eq!(code("/elsewhere"), "no_matching_rule");
+//! assert_eq!(code("/healthz/../api/orders"), "path_ambiguous");
+//! # Ok::<(), postern_verify::PolicyError>(())
+//! ```
+
+mod algorithm;
+mod base64url;
+mod claims;
+mod decide;
+mod denial;
+mod forward;
+mod json;
+mod jwk_set;
+mod key_ring;
+mod location;
+mod policy;
+mod request;
+mod token;
+
+pub use crate::{
+    algorithm::Algorithm,
+    claims::{ClaimRules, Claims},
+    decide::Decision,
+    denial::{Answer, Denial},
+    forward::Forward,
+    jwk_set::{JwkSet, JwkSetError, KeyKinds, MAX_JWK_SET_BYTES, SkippedKey},
+    key_ring::{Fetch, FetchError, Fetched, KeyRing, KeyUpdate},
+    policy::{Policy, PolicyError, RemoteJwks},
+    request::Request,
+    token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
+};

@@ -1,0 +1,232 @@
+//! Why a request is refused, and the one table that turns a reason into an answer.
+
+use std::{fmt, time::Duration};
+
+/// A reason to refuse a request: always the client's fault, but for [`Denial::KeysUnavailable`].
+///
+/// Exhaustive on purpose: a new reason has to be answered by every adapter. The fields are for
+/// logs and for tests; [`Denial::answer`] tells the client no more than the code. No variant
+/// carries a part of a token.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Denial {
+    /// The request's path can be read in more than one way (see [`crate::Request`]).
+    PathAmbiguous,
+    /// No rule of the policy matches, and what no rule opens stays shut.
+    NoMatchingRule,
+    /// The rule requires a token and none of the places where one may stand has it.
+    TokenMissing,
+    /// More than one token, be it in one place or in several (RFC 6750 §2, §3.1).
+    MultipleTokens,
+    /// The token is longer than the size budget.
+    TokenTooLarge {
+        /// Length of the token, in bytes.
+        bytes: usize,
+        /// The budget, in bytes.
+        limit: usize,
+    },
+    /// Not three parts of canonical base64url, joined by dots (RFC 7515 §7.1).
+    TokenMalformed,
+    /// The header is not a JSON object with a string `alg` (RFC 7515 §4).
+    HeaderMalformed,
+    /// The claims are not a JSON object, or a registered claim has a wrong type (RFC 7519 §4).
+    ClaimsMalformed,
+    /// The header or the claims name a member twice in one object (RFC 7515 §4, RFC 7519 §4).
+    DuplicateMember,
+    /// `alg` is `none` or an algorithm that Postern does not check.
+    AlgorithmUnsupported,
+    /// `alg` is not the algorithm of the key (RFC 8725 §3.1).
+    AlgorithmMismatch,
+    /// The header has `crit` or `b64`, and no extension is understood (RFC 7515 §4.1.11).
+    CriticalHeader,
+    /// `typ` is neither absent, `JWT` nor `at+jwt` (RFC 8725 §3.11, RFC 9068 §4).
+    TypeNotAllowed,
+    /// `cty` says that the claims are a token themselves (RFC 7519 §5.2).
+    NestedToken,
+    /// `iss` is not the provider's issuer.
+    IssuerUnknown,
+    /// `aud` names none of the provider's audiences (RFC 7519 §4.1.3).
+    AudienceMismatch,
+    /// There is no `exp`.
+    ExpirationMissing,
+    /// `exp` has come (RFC 7519 §4.1.4). Times are seconds since the Unix epoch.
+    TokenExpired {
+        /// The token's `exp`.
+        expiration: f64,
+        /// The time of the decision.
+        now: f64,
+    },
+    /// `nbf` is still ahead (RFC 7519 §4.1.5). Times are seconds since the Unix epoch.
+    TokenNotYetValid {
+        /// The token's `nbf`.
+        not_before: f64,
+        /// The time of the decision.
+        now: f64,
+    },
+    /// `exp`, `nbf` or `iat` is not a number, or a negative one (RFC 7519 §2, `NumericDate`).
+    TimeClaimInvalid {
+        /// Which of the three.
+        claim: &'static str,
+    },
+    /// No key of the provider has the token's `kid`.
+    KeyUnknown,
+    /// The signature does not fit. Deliberately says nothing more.
+    SignatureInvalid,
+    /// The token is bound to a key by `cnf`, which a bearer cannot prove (RFC 7800 §3.1).
+    KeyBindingRequired,
+    /// The provider's keys could not be fetched, or are older than its `max_stale`.
+    KeysUnavailable {
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
+}
+
+/// What an adapter answers to a refused request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status code.
+    pub status: u16,
+    /// Stable, machine-readable code of the reason.
+    pub code: &'static str,
+    /// One sentence for people; the same for every request with this code.
+    pub message: &'static str,
+    /// Value of the `WWW-Authenticate` header (RFC 6750 §3), where the status calls for one.
+    pub www_authenticate: Option<String>,
+    /// Value of the `Retry-After` header, in whole seconds, where there is one.
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl Answer {
+    /// The JSON body: `{"code": …, "message": …}`.
+    #[must_use]
+    pub fn body(&self) -> String {
+        serde_json::json!({ "code": self.code, "message": self.message }).to_string()
+    }
+
+    /// The header fields of the answer, `content-type` and `cache-control` among them.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        if let Some(challenge) = &self.www_authenticate {
+            headers.push(("www-authenticate", challenge.clone()));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.push(("retry-after", seconds.to_string()));
+        }
+        headers
+    }
+}
+
+/// The `error` of a `WWW-Authenticate` challenge (RFC 6750 §3.1).
+#[derive(Clone, Copy)]
+enum Challenge {
+    /// The answer is no challenge.
+    None,
+    /// A challenge without an `error`: the request held no credentials.
+    Plain,
+    InvalidRequest,
+    InvalidToken,
+}
+
+impl Denial {
+    /// The stable code, for example `token_expired`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.row().2
+    }
+
+    /// What to answer to the client.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let (status, challenge, code, message) = self.row();
+        let error = match challenge {
+            Challenge::None | Challenge::Plain => None,
+            Challenge::InvalidRequest => Some("invalid_request"),
+            Challenge::InvalidToken => Some("invalid_token"),
+        };
+        let www_authenticate = match (challenge, error) {
+            (Challenge::None, _) => None,
+            (_, None) => Some("Bearer realm=\"postern\"".to_owned()),
+            (_, Some(error)) => Some(format!(
+                "Bearer realm=\"postern\", error=\"{error}\", error_description=\"{message}\""
+            )),
+        };
+        let retry_after_seconds = match self {
+            Self::KeysUnavailable { retry_after } => Some(whole_seconds(*retry_after)),
+            _ => None,
+        };
+        Answer { status, code, message, www_authenticate, retry_after_seconds }
+    }
+
+    /// How near a token came to being accepted. Where several requirements fail, the one that
+    /// came nearest is reported: a token of the right issuer that has expired says more than
+    /// the remark that another provider does not know its issuer.
+    pub(crate) fn progress(&self) -> u8 {
+        match self {
+            Self::TokenMissing => 0,
+            Self::IssuerUnknown => 1,
+            Self::KeysUnavailable { .. } => 2,
+            _ => 3,
+        }
+    }
+
+    #[rustfmt::skip]
+    fn row(&self) -> (u16, Challenge, &'static str, &'static str) {
+        use Challenge::{InvalidRequest, InvalidToken, None, Plain};
+        match self {
+            Self::PathAmbiguous => (400, None, "path_ambiguous", "the request path can be read in more than one way"),
+            Self::NoMatchingRule => (403, None, "no_matching_rule", "no rule opens this path"),
+            Self::TokenMissing => (401, Plain, "token_missing", "a token is required"),
+            Self::MultipleTokens => (400, InvalidRequest, "multiple_tokens", "the request holds more than one token"),
+            Self::TokenTooLarge { .. } => (401, InvalidToken, "token_too_large", "the token is too large"),
+            Self::TokenMalformed => (401, InvalidToken, "token_malformed", "the token is not a JWS in compact form"),
+            Self::HeaderMalformed => (401, InvalidToken, "header_malformed", "the token's header is malformed"),
+            Self::ClaimsMalformed => (401, InvalidToken, "claims_malformed", "the token's claims are malformed"),
+            Self::DuplicateMember => (401, InvalidToken, "duplicate_member", "the token names a member twice"),
+            Self::AlgorithmUnsupported => (401, InvalidToken, "algorithm_unsupported", "the token's algorithm is not supported"),
+            Self::AlgorithmMismatch => (401, InvalidToken, "algorithm_mismatch", "the token's algorithm is not its key's"),
+            Self::CriticalHeader => (401, InvalidToken, "critical_header", "the token's header has a critical extension"),
+            Self::TypeNotAllowed => (401, InvalidToken, "type_not_allowed", "the token's type is not allowed"),
+            Self::NestedToken => (401, InvalidToken, "nested_token", "the token holds another token"),
+            Self::IssuerUnknown => (401, InvalidToken, "issuer_unknown", "the token's issuer is not trusted here"),
+            Self::AudienceMismatch => (401, InvalidToken, "audience_mismatch", "the token is meant for another audience"),
+            Self::ExpirationMissing => (401, InvalidToken, "expiration_missing", "the token never expires"),
+            Self::TokenExpired { .. } => (401, InvalidToken, "token_expired", "the token has expired"),
+            Self::TokenNotYetValid { .. } => (401, InvalidToken, "token_not_yet_valid", "the token is not valid yet"),
+            Self::TimeClaimInvalid { .. } => (401, InvalidToken, "time_claim_invalid", "a time in the token is not a valid number"),
+            Self::KeyUnknown => (401, InvalidToken, "key_unknown", "the token's key is not known"),
+            Self::SignatureInvalid => (401, InvalidToken, "signature_invalid", "the token's signature is invalid"),
+            Self::KeyBindingRequired => (401, InvalidToken, "key_binding_required", "the token is bound to a key and cannot be used as a bearer token"),
+            Self::KeysUnavailable { .. } => (503, None, "keys_unavailable", "the keys to check the token are not available"),
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (_, _, code, message) = self.row();
+        write!(formatter, "{code}: {message}")?;
+        match self {
+            Self::TokenTooLarge { bytes, limit } => {
+                write!(formatter, " ({bytes} bytes, at most {limit})")
+            }
+            Self::TokenExpired { expiration, now } => {
+                write!(formatter, " (at {expiration}, now {now})")
+            }
+            Self::TokenNotYetValid { not_before, now } => {
+                write!(formatter, " (before {not_before}, now {now})")
+            }
+            Self::TimeClaimInvalid { claim } => write!(formatter, " (`{claim}`)"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Denial {}
+
+/// Rounds up, so that a client that waits as told does not come too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
+}

@@ -1,0 +1,215 @@
+//! The places where a token may stand: finding it there, and taking it away.
+
+use crate::{
+    denial::Denial,
+    policy::Location,
+    request::{Request, percent_decode},
+};
+
+/// Finds the one token that stands in `locations`, and where.
+///
+/// # Errors
+///
+/// [`Denial::MultipleTokens`] where there is more than one, in one place or in several.
+pub(crate) fn find<'r, 'l>(
+    request: &Request<'r>,
+    locations: &'l [Location],
+) -> Result<Option<(&'r [u8], &'l Location)>, Denial> {
+    let mut found = None;
+    for location in locations {
+        if let Some(token) = location.find(request)?
+            && found.replace((token, location)).is_some()
+        {
+            return Err(Denial::MultipleTokens);
+        }
+    }
+    Ok(found)
+}
+
+impl Location {
+    fn find<'r>(&self, request: &Request<'r>) -> Result<Option<&'r [u8]>, Denial> {
+        match self {
+            Self::Header { name, value_prefix } => find_in_header(request, name, value_prefix),
+            Self::Cookie(name) => only(cookies(request).filter_map(|pair| named(pair, name))),
+            Self::Param(name) => only(params(request).filter_map(|pair| named_param(pair, name))),
+        }
+    }
+}
+
+/// Several fields of the name, or several values in one field, are refused as soon as one of
+/// them carries the prefix: which of them counts is what two readers could disagree on.
+fn find_in_header<'r>(
+    request: &Request<'r>,
+    name: &str,
+    prefix: &str,
+) -> Result<Option<&'r [u8]>, Denial> {
+    let values = request.values(name).flat_map(|field| field.split(|byte| *byte == b','));
+    let mut count = 0;
+    let mut token = None;
+    for value in values {
+        count += 1;
+        token = token.or(strip_prefix(value.trim_ascii_start(), prefix.as_bytes()));
+    }
+    match token {
+        Some(_) if count > 1 => Err(Denial::MultipleTokens),
+        other => Ok(other),
+    }
+}
+
+/// Schemes ignore case and are followed by one or more spaces (RFC 9110 §11.1, §11.4).
+fn strip_prefix<'r>(value: &'r [u8], prefix: &[u8]) -> Option<&'r [u8]> {
+    let (start, mut token) = value.split_at_checked(prefix.len())?;
+    if !start.eq_ignore_ascii_case(prefix) {
+        return None;
+    }
+    if prefix.ends_with(b" ") {
+        token = token.trim_ascii_start();
+    }
+    (!token.is_empty()).then_some(token)
+}
+
+fn only<'r>(mut tokens: impl Iterator<Item = &'r [u8]>) -> Result<Option<&'r [u8]>, Denial> {
+    let first = tokens.next();
+    if tokens.next().is_some() { Err(Denial::MultipleTokens) } else { Ok(first) }
+}
+
+/// The `name=value` pairs of all `Cookie` fields (RFC 6265 §4.2.1; HTTP/2 may split them).
+fn cookies<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r [u8]> {
+    request.values("cookie").flat_map(cookie_pairs)
+}
+
+fn cookie_pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
+}
+
+fn params<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r [u8]> {
+    request.query().into_iter().flat_map(|query| query.split(|byte| *byte == b'&'))
+}
+
+/// The value of a pair of this name; an empty one is as good as none.
+fn named<'r>(pair: &'r [u8], name: &str) -> Option<&'r [u8]> {
+    value_of(pair, |found| found == name.as_bytes())
+}
+
+fn named_param<'r>(pair: &'r [u8], name: &str) -> Option<&'r [u8]> {
+    value_of(pair, |found| is_param(found, name))
+}
+
+fn value_of(pair: &[u8], is_named: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (found, value) = pair.split_at_checked(equals)?;
+    let value = value.get(1..)?;
+    (is_named(found) && !value.is_empty()).then_some(value)
+}
+
+/// A service decodes the names of parameters, so `%61ccess_token` is `access_token` too.
+fn is_param(found: &[u8], name: &str) -> bool {
+    percent_decode(found).is_some_and(|decoded| decoded.as_ref() == name.as_bytes())
+}
+
+/// The `Cookie` field that is left when the cookies of these names are taken away; `None` where
+/// nothing is left of it.
+pub(crate) fn without_cookies(request: &Request<'_>, names: &[&str]) -> Option<Vec<u8>> {
+    let keep = |pair: &&[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        !pair.is_empty() && !names.iter().any(|taken| taken.as_bytes() == name.trim_ascii())
+    };
+    let kept: Vec<&[u8]> = cookies(request).filter(keep).collect();
+    (!kept.is_empty()).then(|| kept.join(&b"; "[..]))
+}
+
+/// The target that is left when the parameters of these names are taken away.
+pub(crate) fn without_params(request: &Request<'_>, names: &[&str]) -> Vec<u8> {
+    let keep = |pair: &&[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        !names.iter().any(|taken| is_param(name, taken))
+    };
+    let kept: Vec<&[u8]> = params(request).filter(keep).collect();
+    let mut target = request.raw_path().to_vec();
+    if !kept.is_empty() {
+        target.push(b'?');
+        target.extend(kept.join(&b'&'));
+    }
+    target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request<'a>(target: &'a str, headers: &[(&'a str, &'a str)]) -> Request<'a> {
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        Request { method: "GET", target: target.as_bytes(), headers }
+    }
+
+    fn bearer() -> Vec<Location> {
+        let name = "authorization".to_owned();
+        vec![Location::Header { name, value_prefix: "Bearer ".to_owned() }]
+    }
+
+    fn find_text(request: &Request<'_>, locations: &[Location]) -> Result<Option<String>, Denial> {
+        let found = find(request, locations)?;
+        Ok(found.map(|(token, _)| String::from_utf8(token.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn finds_a_bearer_token() {
+        for (value, token) in [
+            ("Bearer a.b.c", Some("a.b.c")),
+            ("bearer   a.b.c", Some("a.b.c")),
+            ("Basic eA==", None),
+            ("Digest realm=\"x\", nonce=\"y\"", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("Bearera.b.c", None),
+            ("", None),
+        ] {
+            let request = request("/", &[("Authorization", value)]);
+            assert_eq!(find_text(&request, &bearer()), Ok(token.map(str::to_owned)), "{value}");
+        }
+    }
+
+    #[test]
+    fn refuses_several_values() {
+        for headers in [
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")][..],
+            &[("authorization", "Basic a"), ("Authorization", "Bearer b")],
+            &[("authorization", "Bearer a, Bearer b")],
+            &[("authorization", "Bearer a,")],
+            &[("authorization", "Basic a,bearer b")],
+        ] {
+            let found = find_text(&request("/", headers), &bearer());
+            assert_eq!(found, Err(Denial::MultipleTokens), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn finds_cookies_and_parameters() {
+        let locations =
+            [Location::Cookie("token".to_owned()), Location::Param("access_token".to_owned())];
+        let find = |target, cookie| find_text(&request(target, &[("cookie", cookie)]), &locations);
+        assert_eq!(find("/?a=1", "a=b; token=x=1"), Ok(Some("x=1".to_owned())));
+        assert_eq!(find("/?%61ccess_token=x", "token2=y"), Ok(Some("x".to_owned())));
+        assert_eq!(find("/?access_token=", "token="), Ok(None));
+        assert_eq!(find("/?access_token", "token"), Ok(None));
+        for (target, cookie) in [
+            ("/?access_token=x", "token=x"),
+            ("/", "token=x; token=x"),
+            ("/?access_token=x&access_token=y", ""),
+        ] {
+            assert_eq!(find(target, cookie), Err(Denial::MultipleTokens), "{target} {cookie}");
+        }
+    }
+
+    #[test]
+    fn takes_cookies_and_parameters_away_and_leaves_the_rest() {
+        let request = request(
+            "/p%61th?x=1&%61ccess_token=t&access_token&y=a=b",
+            &[("cookie", "a=1; token=t;b=2"), ("cookie", " token=u ; c=3")],
+        );
+        assert_eq!(without_cookies(&request, &["token"]).as_deref(), Some(&b"a=1; b=2; c=3"[..]));
+        assert_eq!(without_cookies(&request, &["a", "token", "b", "c"]), None);
+        assert_eq!(without_params(&request, &["access_token"]), b"/p%61th?x=1&y=a=b");
+        assert_eq!(without_params(&request, &["x", "y", "access_token"]), b"/p%61th");
+    }
+}

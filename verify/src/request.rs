@@ -1,0 +1,159 @@
+//! The view of a request that the core decides on.
+
+use std::borrow::Cow;
+
+use crate::denial::Denial;
+
+/// A request as an adapter shows it to the core. It borrows everything.
+///
+/// # How a path is read
+///
+/// A gate that reads a path differently from the service behind it can be walked around:
+/// `/public/..%2fadmin` is one path to the one and another to the other. The core percent-decodes
+/// the path once (RFC 3986 §2.4), matches rules against the decoded text without the query, and
+/// answers [`Denial::PathAmbiguous`] to what services are known to disagree on: `.` and `..`
+/// segments, also encoded or with a `;` parameter; an empty segment (`//`); a backslash; an
+/// encoded slash or backslash; a control character; a `%` that encodes nothing; a `#`; text that
+/// is not UTF-8.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The method, as sent.
+    pub method: &'a str,
+    /// The target's path and query, as sent (`:path` of HTTP/2).
+    pub target: &'a [u8],
+    /// All header fields in their order, repeated ones too. Names are compared without case.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Request<'a> {
+    /// All values of a header field, in their order.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let same = move |field: &&(&'a str, &'a [u8])| field.0.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(same).map(|field| field.1)
+    }
+
+    /// The target before the `?`.
+    pub(crate) fn raw_path(&self) -> &'a [u8] {
+        self.target.split(|byte| *byte == b'?').next().unwrap_or_default()
+    }
+
+    /// The target behind the first `?`, if there is one.
+    pub(crate) fn query(&self) -> Option<&'a [u8]> {
+        let mark = self.target.iter().position(|byte| *byte == b'?')?;
+        self.target.get(mark + 1..)
+    }
+
+    /// The decoded path that rules are matched against.
+    pub(crate) fn path(&self) -> Result<Cow<'a, str>, Denial> {
+        let raw = self.raw_path();
+        let decoded = percent_decode(raw).ok_or(Denial::PathAmbiguous)?;
+        let hidden_separator = slashes(&decoded) != slashes(raw);
+        if hidden_separator || decoded.iter().any(|byte| is_ambiguous(*byte)) {
+            return Err(Denial::PathAmbiguous);
+        }
+        if raw.contains(&b'#') || has_ambiguous_segment(&decoded) {
+            return Err(Denial::PathAmbiguous);
+        }
+        match decoded {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+        }
+        .ok_or(Denial::PathAmbiguous)
+    }
+}
+
+/// Decodes `%XX` once; `None` where a `%` encodes nothing.
+pub(crate) fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !text.contains(&b'%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => hex_digit(*bytes.next()?)? * 16 + hex_digit(*bytes.next()?)?,
+            other => *other,
+        });
+    }
+    Some(Cow::Owned(decoded))
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn slashes(text: &[u8]) -> usize {
+    text.split(|byte| *byte == b'/').count() - 1
+}
+
+fn is_ambiguous(byte: u8) -> bool {
+    byte == b'\\' || byte.is_ascii_control()
+}
+
+/// Dot segments, also before a `;` parameter, and empty segments between slashes.
+fn has_ambiguous_segment(path: &[u8]) -> bool {
+    let segments: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    let last = segments.len() - 1;
+    segments.iter().enumerate().any(|(index, segment)| {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        let is_inner = index != 0 && index != last;
+        matches!(name, b"." | b"..") || (is_inner && segment.is_empty())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(target: &str) -> Option<String> {
+        let request = Request { method: "GET", target: target.as_bytes(), headers: Vec::new() };
+        request.path().ok().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn decodes_the_path_and_leaves_the_query() {
+        assert_eq!(path("/a/b?c=/../d").as_deref(), Some("/a/b"));
+        assert_eq!(path("/%61dmin/").as_deref(), Some("/admin/"));
+        assert_eq!(path("/a%25b;v=1/.hidden/...").as_deref(), Some("/a%b;v=1/.hidden/..."));
+        assert_eq!(path("/caf%C3%A9").as_deref(), Some("/café"));
+        assert_eq!(path("/").as_deref(), Some("/"));
+        assert_eq!(path("").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn refuses_what_a_service_may_read_differently() {
+        for target in [
+            "/a/../b",
+            "/a/..",
+            "/./a",
+            "/a/%2e%2e/b",
+            "/a/.%2E",
+            "/a/..;x=1/b",
+            "/a//b",
+            "//",
+            "/a\\b",
+            "/a%5cb",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%00",
+            "/a%0a",
+            "/a%",
+            "/a%4",
+            "/a%zz",
+            "/a#b",
+            "/%ff",
+            "/a/..%2fb",
+            "//a",
+        ] {
+            assert_eq!(path(target), None, "{target}");
+        }
+    }
+
+    #[test]
+    fn finds_all_values_of_a_field_whatever_its_case() {
+        let headers = vec![("a", &b"1"[..]), ("B", &b"2"[..]), ("A", &b"3"[..])];
+        let request = Request { method: "GET", target: b"/?x=1?y", headers };
+        assert_eq!(request.values("A").collect::<Vec<_>>(), [b"1", b"3"]);
+        assert_eq!(request.query(), Some(&b"x=1?y"[..]));
+    }
+}
