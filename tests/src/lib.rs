@@ -1,1 +1,26 @@
-//! Postern.
+//! Postern end to end: what starts the real programs and speaks to them.
+//!
+//! The tour (`cargo xtask demo`) and the tests stand on the same harness: a real [`Envoy`]
+//! with the built filter, the real [`Issuer`] as a process of its own, and an [`Upstream`]
+//! that answers with what reached it. Everything listens on the loopback interface only.
+
+mod config;
+mod envoy;
+mod failure;
+mod forge;
+mod http;
+mod issuer;
+mod process;
+mod programs;
+pub mod tour;
+mod upstream;
+
+pub use config::EnvoyConfig;
+pub use envoy::Envoy;
+pub use failure::Failure;
+pub use forge::{ForgedKeys, Key, base64url, claims_of, now};
+pub use http::{Client, Protocol, Request, Response, send_raw};
+pub use issuer::Issuer;
+pub use process::wait_until;
+pub use programs::{envoy_program, filter_module, postern_program, workspace_root};
+pub use upstream::{Seen, Upstream};

@@ -1,0 +1,172 @@
+//! A real Envoy with the built filter.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::{
+    Client, EnvoyConfig, Failure, Protocol, Request, envoy_program, wait_until, workspace_root,
+};
+
+/// Compiling the filter is most of it; two Envoys at a time on two cores.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running Envoy, until it is dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Process,
+    gate: SocketAddr,
+    admin: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is missing, ends (a bad configuration), or is not ready within 30 s. The message
+    /// holds the end of its log.
+    pub async fn start(config: &EnvoyConfig) -> Result<Self, Failure> {
+        let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
+        let admin_file = folder.path().join("admin-address");
+        let mut command = command(config, &folder)?;
+        // Debug for the filter: what it logs at any level must not hold a token.
+        command.args(["--concurrency", "2", "--log-level", "warning"]);
+        command.args(["--component-log-level", "wasm:debug", "--admin-address-path"]);
+        command.arg(&admin_file);
+        let log = folder.path().join("envoy.log");
+        let mut process = Process::start("envoy", &mut command, &log)?;
+        let (gate, admin) = match ready(&mut process, &admin_file).await {
+            Ok(addresses) => addresses,
+            Err(failure) => return Err(process.failure(&failure.to_string())),
+        };
+        Ok(Self { process, gate, admin, _folder: folder })
+    }
+
+    /// Lets Envoy check a configuration without serving it; returns whether it accepts it, and
+    /// what it said.
+    ///
+    /// # Errors
+    /// When Envoy is missing.
+    pub fn validate(config: &EnvoyConfig) -> Result<(bool, String), Failure> {
+        let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
+        let output = command(config, &folder)?
+            .args(["--mode", "validate"])
+            .output()
+            .map_err(Failure::while_doing("envoy --mode validate"))?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    /// A client of the gate.
+    #[must_use]
+    pub fn client(&self, protocol: Protocol) -> Client {
+        Client::new(protocol, self.gate)
+    }
+
+    /// Where the gate listens.
+    #[must_use]
+    pub fn gate(&self) -> SocketAddr {
+        self.gate
+    }
+
+    /// A client of the admin interface.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        Client::new(Protocol::Http1, self.admin)
+    }
+
+    /// All that it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// How the process ended, when it has.
+    pub fn ended(&mut self) -> Option<Failure> {
+        self.process.ended().map(|status| self.process.failure(&format!("ended with {status}")))
+    }
+}
+
+fn command(config: &EnvoyConfig, folder: &TempDir) -> Result<Command, Failure> {
+    let published = workspace_root().join("envoy.yaml");
+    let path = if std::fs::read_to_string(&published).is_ok_and(|text| text == config.text()) {
+        published
+    } else {
+        let path = folder.path().join("envoy.yaml");
+        std::fs::write(&path, config.text())
+            .map_err(Failure::while_doing("writing a configuration"))?;
+        path
+    };
+    let mut command = Command::new(envoy_program()?);
+    // Without hot restart there is no shared memory for which two Envoys could fight.
+    command.current_dir(workspace_root()).arg("--disable-hot-restart").arg("-c").arg(path);
+    Ok(command)
+}
+
+async fn ready(
+    process: &mut Process,
+    admin_file: &PathBuf,
+) -> Result<(SocketAddr, SocketAddr), Failure> {
+    let deadline = std::time::Instant::now() + START_LIMIT;
+    loop {
+        if let Some(status) = process.ended() {
+            return Err(Failure::new(format!("ended at its start with {status}")));
+        }
+        if let Some(addresses) = addresses(admin_file).await {
+            return Ok(addresses);
+        }
+        if std::time::Instant::now() > deadline {
+            return Err(Failure::new(format!("was not ready in {} s", START_LIMIT.as_secs())));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The gate's and the admin interface's address, once Envoy is live.
+async fn addresses(admin_file: &PathBuf) -> Option<(SocketAddr, SocketAddr)> {
+    let admin: SocketAddr = std::fs::read_to_string(admin_file).ok()?.trim().parse().ok()?;
+    let client = Client::new(Protocol::Http1, admin);
+    let ready = client.send(Request::get("/ready")).await.ok()?;
+    if ready.status != 200 {
+        return None;
+    }
+    let listeners = client.send(Request::get("/listeners?format=json")).await.ok()?.json();
+    let port = listeners.pointer("/listener_statuses/0/local_address/socket_address/port_value")?;
+    let port = port.as_u64().and_then(|port| u16::try_from(port).ok())?;
+    Some((SocketAddr::from(([127, 0, 0, 1], port)), admin))
+}
+
+impl Envoy {
+    /// Waits until a request through the gate is answered with `status`.
+    ///
+    /// # Errors
+    /// When that does not happen within `limit`.
+    pub async fn wait_for_status(
+        &self,
+        request: &Request,
+        status: u16,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let client = self.client(Protocol::Http1);
+        wait_until(&format!("{status} for {}", request.target), limit, || async {
+            client.send(request.clone()).await.is_ok_and(|answer| answer.status == status)
+        })
+        .await
+    }
+
+    /// One of Envoy's counters; 0 when it has never counted.
+    ///
+    /// # Errors
+    /// When the admin interface does not answer.
+    pub async fn counter(&self, name: &str) -> Result<u64, Failure> {
+        let target = format!("/stats?format=json&filter=^{name}$");
+        let stats = self.admin().send(Request::get(&target)).await?.json();
+        Ok(stats.pointer("/stats/0/value").and_then(Value::as_u64).unwrap_or_default())
+    }
+}

@@ -1,0 +1,69 @@
+//! Where the programs under test are.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::Failure;
+
+/// The folder of `Cargo.toml`, `envoy.yaml` and `dist/`.
+#[must_use]
+pub fn workspace_root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+/// Envoy: `POSTERN_ENVOY`, or the one that set-up installed.
+///
+/// # Errors
+/// When there is none.
+pub fn envoy_program() -> Result<PathBuf, Failure> {
+    let path = from_environment("POSTERN_ENVOY", ".tools/bin/envoy");
+    existing(path, "not run: envoy is missing (cargo xtask setup)")
+}
+
+/// The built filter: `POSTERN_FILTER_WASM`, or the one in `dist/`.
+///
+/// # Errors
+/// When there is none.
+pub fn filter_module() -> Result<PathBuf, Failure> {
+    let path = from_environment("POSTERN_FILTER_WASM", "dist/filter.wasm");
+    existing(path, "dist/filter.wasm is missing (cargo xtask build)")
+}
+
+/// The issuer's command: `POSTERN_BIN`, or what cargo builds now.
+///
+/// # Errors
+/// When it does not build.
+pub fn postern_program() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if let Some(path) = std::env::var_os("POSTERN_BIN") {
+        return existing(path.into(), "`POSTERN_BIN` names no file");
+    }
+    let built = BUILT.get_or_init(build_postern).clone();
+    built.ok_or_else(|| Failure::new("`cargo build --package postern-issuer` failed"))
+}
+
+fn build_postern() -> Option<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(workspace_root())
+        .args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .ok()?;
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    messages
+        .split('"')
+        .map(Path::new)
+        .find(|path| path.is_absolute() && path.ends_with("postern") && path.is_file())
+        .map(Path::to_owned)
+}
+
+fn from_environment(name: &str, otherwise: &str) -> PathBuf {
+    std::env::var_os(name).map_or_else(|| workspace_root().join(otherwise), PathBuf::from)
+}
+
+fn existing(path: PathBuf, otherwise: &str) -> Result<PathBuf, Failure> {
+    if path.is_file() { Ok(path) } else { Err(Failure::new(otherwise)) }
+}

@@ -1,0 +1,65 @@
+//! After the tour: everything stays up, with lines to copy.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::stage::{DOMAIN, PASSWORD, USERNAME};
+use super::{Options, Tour};
+use crate::Failure;
+
+impl Tour {
+    pub(super) async fn stay(&mut self, options: &Options) -> Result<(), Failure> {
+        print!("{}", hints(options));
+        let failed = || Failure::while_doing("waiting for a signal");
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = tick.tick() => self.still_running()?,
+            }
+        }
+        println!("\nending Envoy and the issuer");
+        Ok(())
+    }
+
+    fn still_running(&mut self) -> Result<(), Failure> {
+        let ended = self.stage.envoy.ended().or_else(|| self.stage.issuer.ended());
+        ended.map_or(Ok(()), Err)
+    }
+}
+
+fn hints(options: &Options) -> String {
+    let Options { gate, issuer, upstream, admin, .. } = options;
+    format!(
+        r#"
+Everything stays up until Ctrl-C.
+
+   gate      http://127.0.0.1:{gate}/api/orders
+   issuer    http://127.0.0.1:{issuer}/{DOMAIN}/.well-known/jwks.json
+   upstream  http://127.0.0.1:{upstream}
+   admin     http://127.0.0.1:{admin}
+
+Copy and paste:
+
+   # log in
+   TOKEN=$(curl -s http://127.0.0.1:{issuer}/login -H 'content-type: application/json' \
+     -d '{{"domain":"{DOMAIN}","username":"{USERNAME}","password":"{PASSWORD}"}}' \
+     | python3 -c 'import json,sys; print(json.load(sys.stdin)["token"])')
+
+   # through the gate, without and with the token
+   curl -i http://127.0.0.1:{gate}/api/orders
+   curl -i http://127.0.0.1:{gate}/api/orders -H "Authorization: Bearer $TOKEN"
+
+   # refresh
+   TOKEN=$(curl -s http://127.0.0.1:{issuer}/refresh -H "Authorization: Bearer $TOKEN" \
+     | python3 -c 'import json,sys; print(json.load(sys.stdin)["token"])')
+
+   # log out
+   curl -i -X POST http://127.0.0.1:{issuer}/logout -H "Authorization: Bearer $TOKEN"
+"#
+    )
+}

@@ -1,0 +1,200 @@
+//! The steps of the tour, each with what it expects.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::Tour;
+use super::stage::{DOMAIN, OTHER_DOMAIN, PASSWORD, USERNAME};
+use crate::{Client, Failure, Request, Response, Seen, base64url, claims_of};
+
+const API: &str = "/api/orders";
+
+impl Tour {
+    pub(super) async fn show(&mut self) -> Result<(), Failure> {
+        self.without_token().await?;
+        let token = self.login(DOMAIN).await?;
+        self.through_the_gate(&token).await?;
+        self.fake_identity(&token).await?;
+        self.forged(&token).await?;
+        self.other_domain().await?;
+        let token = self.refresh(&token).await?;
+        self.rotation(&token).await?;
+        self.logout(&token).await?;
+        println!("\nThe tour is complete: every answer was the expected one.");
+        Ok(())
+    }
+
+    async fn without_token(&mut self) -> Result<(), Failure> {
+        let why = "The gate answers by itself; the upstream does not see the request.";
+        self.transcript.heading("No token", why);
+        let before = self.stage.upstream.requests();
+        let answer = self.ask(self.stage.gate(), Request::get(API)).await?;
+        self.denied(&answer, 401, "token_missing")?;
+        let reached = self.stage.upstream.requests() - before;
+        self.expect("requests that reached the upstream", &0, &reached)?;
+        let answer = self.ask(self.stage.gate(), Request::get("/unlisted")).await?;
+        self.denied(&answer, 403, "no_matching_rule")
+    }
+
+    async fn login(&mut self, domain: &str) -> Result<String, Failure> {
+        let why = "The issuer checks the password and starts a session.";
+        self.transcript.heading(&format!("Log in at `{domain}`"), why);
+        let body = json!({ "domain": domain, "username": USERNAME, "password": PASSWORD });
+        let answer = self.ask(self.stage.issuer.client(), Request::post("/login", &body)).await?;
+        self.token(&answer)
+    }
+
+    async fn through_the_gate(&mut self, token: &str) -> Result<(), Failure> {
+        let why = "The upstream gets the user's identity as headers, and no token.";
+        self.transcript.heading("The token, through the gate", why);
+        let request = Request::get(API).bearer(token);
+        let seen = self.passes(request).await?;
+        self.identity(&seen, token)?;
+        self.expect(
+            "`authorization` at the upstream",
+            &Vec::<&str>::new(),
+            &seen.all("authorization"),
+        )
+    }
+
+    async fn fake_identity(&mut self, token: &str) -> Result<(), Failure> {
+        let why = "What a client claims to be is removed before the gate writes who it is.";
+        self.transcript.heading("An identity header of the client's own making", why);
+        let request = Request::get(API)
+            .header("x-user-id", "admin")
+            .header("x-user-name", "admin")
+            .bearer(token);
+        let seen = self.passes(request).await?;
+        self.identity(&seen, token)
+    }
+
+    async fn forged(&mut self, token: &str) -> Result<(), Failure> {
+        let why = "The same token with another user in its claims: the signature does not fit.";
+        self.transcript.heading("A forged token", why);
+        let forged = with_claim(token, "sub", "admin")?;
+        let answer = self.ask(self.stage.gate(), Request::get(API).bearer(&forged)).await?;
+        self.denied(&answer, 401, "signature_invalid")
+    }
+
+    async fn other_domain(&mut self) -> Result<(), Failure> {
+        let token = self.login(OTHER_DOMAIN).await?;
+        let why = "It is genuine, and good at `blog`; this gate trusts `shop` only.";
+        self.transcript.heading("The token of another domain", why);
+        let answer = self.ask(self.stage.gate(), Request::get(API).bearer(&token)).await?;
+        self.denied(&answer, 401, "issuer_unknown")
+    }
+
+    async fn refresh(&mut self, token: &str) -> Result<String, Failure> {
+        let why = "A token buys its successor once; the session goes on.";
+        self.transcript.heading("Refresh", why);
+        let request = Request::get("/refresh").bearer(token);
+        let answer = self.ask(self.stage.issuer.client(), request).await?;
+        let fresh = self.token(&answer)?;
+        if fresh == token {
+            return Err(Failure::new("expected a new token, got the old one"));
+        }
+        let seen = self.passes(Request::get(API).bearer(&fresh)).await?;
+        self.identity(&seen, &fresh)?;
+        Ok(fresh)
+    }
+
+    async fn rotation(&mut self, old: &str) -> Result<(), Failure> {
+        let why = "The next key was published before it signs: old and new tokens both pass.";
+        self.transcript.heading("Rotate the domain's keys", why);
+        self.transcript.command(&format!("postern keys rotate {DOMAIN}"));
+        self.stage.issuer.keys_rotate(DOMAIN)?;
+        let new = self.login(DOMAIN).await?;
+        let (before, after) = (key_id(old), key_id(&new));
+        if before == after {
+            return Err(Failure::new(format!("expected another key than `{before}` to sign")));
+        }
+        self.transcript.seen(&format!("key `{before}` signed before, `{after}` signs now"));
+        for token in [old, &new] {
+            let seen = self.passes(Request::get(API).bearer(token)).await?;
+            self.identity(&seen, token)?;
+        }
+        Ok(())
+    }
+
+    async fn logout(&mut self, token: &str) -> Result<(), Failure> {
+        let why = "The session has ended: its token cannot be refreshed.";
+        self.transcript.heading("Log out", why);
+        let request = Request::get("/logout").method(Method::POST).bearer(token);
+        let answer = self.ask(self.stage.issuer.client(), request).await?;
+        self.expect("status", &204, &answer.status)?;
+        let request = Request::get("/refresh").bearer(token);
+        let answer = self.ask(self.stage.issuer.client(), request).await?;
+        self.expect("status", &401, &answer.status)
+    }
+}
+
+/// What the steps are made of.
+impl Tour {
+    async fn ask(&self, client: Client, request: Request) -> Result<Response, Failure> {
+        let response = client.send(request.clone()).await?;
+        self.transcript.exchange(&request, &response);
+        Ok(response)
+    }
+
+    async fn passes(&self, request: Request) -> Result<Seen, Failure> {
+        let answer = self.ask(self.stage.gate(), request).await?;
+        self.expect("status", &200, &answer.status)?;
+        Seen::read(&answer)
+    }
+
+    fn denied(&self, answer: &Response, status: u16, code: &str) -> Result<(), Failure> {
+        self.expect("answer", &(status, code.to_owned()), &(answer.status, answer.code()))
+    }
+
+    fn token(&self, answer: &Response) -> Result<String, Failure> {
+        self.expect("status", &200, &answer.status)?;
+        let token = answer.text("token");
+        if token.is_empty() {
+            return Err(Failure::new(format!("expected a `token`, got {}", answer.body)));
+        }
+        Ok(token)
+    }
+
+    fn identity(&self, seen: &Seen, token: &str) -> Result<(), Failure> {
+        let claims = claims_of(token);
+        for (header, claim) in [("x-user-id", "sub"), ("x-user-name", "username")] {
+            let value = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+            self.expect(&format!("`{header}` at the upstream"), &vec![value], &seen.all(header))?;
+        }
+        Ok(())
+    }
+
+    fn expect<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &str,
+        expected: &T,
+        came: &T,
+    ) -> Result<(), Failure> {
+        if expected != came {
+            let message = format!("{what}: expected {expected:?}, got {came:?}");
+            return Err(Failure::new(message));
+        }
+        self.transcript.seen(&format!("{what}: {came:?}"));
+        Ok(())
+    }
+}
+
+/// The token with one claim changed and the signature of the original.
+fn with_claim(token: &str, claim: &str, value: &str) -> Result<String, Failure> {
+    let mut claims = claims_of(token);
+    if let Some(members) = claims.as_object_mut() {
+        members.insert(claim.to_owned(), value.into());
+    }
+    let parts: Vec<&str> = token.split('.').collect();
+    let [header, _, signature] = parts.as_slice() else {
+        return Err(Failure::new("the issuer's token has not three parts"));
+    };
+    Ok(format!("{header}.{}.{signature}", base64url(claims.to_string())))
+}
+
+fn key_id(token: &str) -> String {
+    let header = token.split('.').next().unwrap_or_default();
+    // The header has the form of claims: JSON in base64url.
+    let header = claims_of(&format!(".{header}"));
+    header.get("kid").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
