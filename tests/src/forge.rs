@@ -46,11 +46,12 @@ impl ForgedKeys {
         let mut seed = [0; 32];
         rand_core::RngCore::fill_bytes(&mut OsRng, &mut seed);
         let es = <EsKey as SigningKey<Es256>>::from_slice(&seed);
+        let ed = SigningKey::<Ed25519>::from_slice(&seed);
         let rs = Rsa::generate(&mut OsRng, ModulusBits::TwoKibibytes);
         Ok(Self {
             es: es.map_err(Failure::while_doing("an EC key"))?,
             rs: rs.map_err(Failure::while_doing("an RSA key"))?.0.into_inner(),
-            ed: Ed25519::generate(&mut OsRng).0,
+            ed: ed.map_err(Failure::while_doing("an Ed25519 key"))?,
         })
     }
 

@@ -21,7 +21,8 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    pub(crate) fn new(member: impl Into<String>, reason: impl fmt::Display) -> Self {
+    /// An error about `member`; for adapters that demand more of a policy than the core does.
+    pub fn new(member: impl Into<String>, reason: impl fmt::Display) -> Self {
         Self { member: member.into(), reason: reason.to_string() }
     }
 }

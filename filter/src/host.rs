@@ -1,0 +1,110 @@
+//! The calls to the proxy. Headers are read as bytes and all at once: the SDK's string calls trap
+//! on a value that is not UTF-8, and its single-value call shows the first of several fields only.
+
+use std::time::{Duration, SystemTime};
+
+use postern_verify::{Answer, Fetch, Forward, Request};
+use proxy_wasm::{
+    hostcalls,
+    types::{BufferType, Bytes, LogLevel, MapType, Status},
+};
+
+/// Header fields in their order, pseudo-headers first.
+pub(crate) type Fields = Vec<(String, Bytes)>;
+
+/// Time since the Unix epoch. A clock that cannot be read says zero, at which no token that has
+/// a `nbf` is valid and no key set is fresh.
+pub(crate) fn now() -> Duration {
+    hostcalls::get_current_time()
+        .ok()
+        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .unwrap_or_default()
+}
+
+/// Writes to Envoy's log. Callers pass codes and names, never a header or a token.
+pub(crate) fn log(level: LogLevel, message: &str) {
+    let _ = hostcalls::log(level, message);
+}
+
+/// The header fields of the request at hand; `None` where the host does not give them.
+pub(crate) fn request_fields() -> Option<Fields> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).ok()
+}
+
+/// The view of a request that the core decides on.
+pub(crate) fn request_view(fields: &Fields) -> Request<'_> {
+    let pseudo = |name: &str| {
+        let field = fields.iter().find(|field| field.0 == name);
+        field.map_or(&[][..], |field| field.1.as_slice())
+    };
+    Request {
+        method: std::str::from_utf8(pseudo(":method")).unwrap_or_default(),
+        target: pseudo(":path"),
+        headers: fields
+            .iter()
+            .filter(|field| !field.0.starts_with(':'))
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+            .collect(),
+    }
+}
+
+/// Changes the request at hand as the verdict says; false where the host refused a change.
+pub(crate) fn apply(forward: &Forward) -> bool {
+    let set = |name: &str, value: Option<&[u8]>| {
+        hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value).is_ok()
+    };
+    let target = forward.target.iter().map(|target| (":path", target));
+    let fields = forward.set_headers.iter().map(|(name, value)| (name.as_str(), value));
+    forward.remove_headers.iter().all(|name| set(name, None))
+        && target.chain(fields).all(|(name, value)| set(name, Some(value)))
+}
+
+/// Answers the request at hand in the upstream's stead.
+pub(crate) fn answer(answer: &Answer) {
+    let headers = answer.headers();
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = answer.body();
+    let _ = hostcalls::send_http_response(answer.status.into(), headers, Some(body.as_bytes()));
+}
+
+/// Sends a fetch on its way; its end comes as `on_http_call_response` with this token.
+pub(crate) fn dispatch(fetch: &Fetch) -> Result<u32, Status> {
+    let source = &fetch.source;
+    let mut headers = vec![
+        (":method", "GET"),
+        (":scheme", source.scheme.as_str()),
+        (":authority", source.authority.as_str()),
+        (":path", source.path.as_str()),
+        ("accept", "application/jwk-set+json, application/json"),
+    ];
+    let etag = fetch.if_none_match.as_deref().and_then(|etag| std::str::from_utf8(etag).ok());
+    headers.extend(etag.map(|etag| ("if-none-match", etag)));
+    let cluster = source.cluster.as_deref().unwrap_or_default();
+    hostcalls::dispatch_http_call(cluster, headers, None, vec![], source.timeout)
+}
+
+/// The header fields of a fetch's response.
+pub(crate) fn response_fields() -> Fields {
+    hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default()
+}
+
+/// The body of a fetch's response, up to `max_bytes` of it.
+pub(crate) fn response_body(max_bytes: usize) -> Bytes {
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, max_bytes);
+    body.ok().flatten().unwrap_or_default()
+}
+
+/// Makes the next calls speak of another request; false where it is gone.
+pub(crate) fn enter(context_id: u32) -> bool {
+    hostcalls::set_effective_context(context_id).is_ok()
+}
+
+/// Lets a request go on that was held.
+pub(crate) fn resume() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Asks for a tick of the root context every `period`, from now on.
+pub(crate) fn tick_every(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
