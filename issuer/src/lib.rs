@@ -1,1 +1,48 @@
-//! Postern.
+//! Postern's issuer: logs users in, refreshes sessions, rotates each domain's keys and
+//! publishes them for the edges.
+//!
+//! [`router`] is the service; it stands on two storage ports, [`Store`] and [`Vault`], and on a
+//! [`Clock`]. [`Sqlite`] implements both storage ports in one file. What an operator does is on
+//! [`Ports`]; the `postern` command is a thin shell over it.
+
+mod administration;
+mod clock;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod domain;
+mod http;
+mod issuer;
+mod issuer_url;
+mod key;
+mod key_set;
+mod password;
+mod rs256;
+mod secret;
+mod serve;
+mod session;
+mod sqlite;
+mod store;
+mod token;
+mod user;
+mod vault;
+mod verification;
+
+pub use crate::{
+    administration::{AdministrationError, ListedDomain, Ports},
+    clock::{Clock, SystemClock, Timestamp},
+    domain::{Domain, DomainError, DomainName, DomainSettings},
+    http::router,
+    issuer::{Failure, Identity, Issuer, Refusal, TokenStatus},
+    issuer_url::{IssuerUrl, IssuerUrlError},
+    key::{Key, KeyError, PublicKey, SigningAlgorithm},
+    key_set::{KeySet, KeyState, PreviousKey, Publication, RotationError},
+    password::PasswordError,
+    secret::{SecretBytes, SecretText},
+    serve::serve,
+    session::{EndReason, RefreshHash, Session},
+    sqlite::Sqlite,
+    store::{Store, StoreError},
+    token::IssuedToken,
+    user::{PasswordHash, User, Username, UsernameError},
+    vault::Vault,
+};

@@ -1,0 +1,240 @@
+//! What an operator does: domains, users and key rotation.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    domain::{Domain, DomainError, DomainName, DomainSettings},
+    key::{KeyError, SigningAlgorithm},
+    key_set::{KeySet, RotationError},
+    password::{PasswordError, hash_password},
+    secret::{SecretText, random_id},
+    store::{Store, StoreError},
+    user::{User, Username},
+    vault::Vault,
+};
+
+const USER_ID_BYTES: usize = 16;
+
+/// The ports that the issuer stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where domains, users and sessions are kept.
+    pub store: Arc<dyn Store>,
+    /// Where key sets are kept.
+    pub vault: Arc<dyn Vault>,
+    /// Where the time is read.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why an operator's request is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdministrationError {
+    /// The domain's name or settings are out of bounds.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// There is a domain of that name.
+    #[error("domain `{0}` already exists")]
+    DomainExists(DomainName),
+    /// There is no domain of that name.
+    #[error("unknown domain `{0}`")]
+    UnknownDomain(DomainName),
+    /// There is a user of that name in the domain.
+    #[error("user `{1}` already exists in domain `{0}`")]
+    UserExists(DomainName, Username),
+    /// There is no user of that name in the domain.
+    #[error("unknown user `{1}` in domain `{0}`")]
+    UnknownUser(DomainName, Username),
+    /// The password is refused.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// A key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The rotation is refused.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    /// Another rotation of the same key set came first.
+    #[error("the keys of domain `{0}` were rotated by someone else at the same time")]
+    RotatedMeanwhile(DomainName),
+    /// The storage failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for AdministrationError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A domain and the algorithm that its keys say it signs with.
+pub type ListedDomain = (Domain, Option<SigningAlgorithm>);
+
+impl Ports {
+    /// Creates a domain with its first key set.
+    ///
+    /// # Errors
+    ///
+    /// [`AdministrationError`]: settings out of bounds, a taken name, or a storage failure.
+    pub async fn create_domain(
+        &self,
+        name: DomainName,
+        algorithm: SigningAlgorithm,
+        settings: DomainSettings,
+    ) -> Result<(Domain, KeySet), AdministrationError> {
+        settings.validate()?;
+        let domain = Domain { name, settings, created_at: self.clock.now() };
+        if self.store.domain(&domain.name).await?.is_some() {
+            return Err(AdministrationError::DomainExists(domain.name));
+        }
+        let key_set = self.publish_first_keys(&domain, algorithm).await?;
+        // The keys come first: a domain without keys could be seen, keys without one cannot.
+        match self.store.create_domain(&domain).await {
+            Ok(()) => Ok((domain, key_set)),
+            Err(StoreError::AlreadyExists) => Err(AdministrationError::DomainExists(domain.name)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All domains, by name.
+    ///
+    /// # Errors
+    ///
+    /// A storage failure.
+    pub async fn domains(&self) -> Result<Vec<ListedDomain>, AdministrationError> {
+        let mut listed = Vec::new();
+        for domain in self.store.domains().await? {
+            let key_set = self.vault.key_set(&domain.name).await?;
+            listed.push((domain, key_set.as_ref().map(KeySet::algorithm)));
+        }
+        Ok(listed)
+    }
+
+    /// Creates a user. Hashing the password takes tens of milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`AdministrationError`]: an unknown domain, a taken name, a password of a wrong length,
+    /// or a storage failure.
+    pub async fn create_user(
+        &self,
+        domain: &DomainName,
+        username: Username,
+        password: SecretText,
+    ) -> Result<User, AdministrationError> {
+        self.known_domain(domain).await?;
+        let user = User {
+            id: random_id(USER_ID_BYTES),
+            domain: domain.clone(),
+            username,
+            password_hash: off_thread(move || hash_password(&password)).await??,
+            created_at: self.clock.now(),
+            disabled_at: None,
+        };
+        match self.store.create_user(&user).await {
+            Ok(()) => Ok(user),
+            Err(StoreError::AlreadyExists) => {
+                Err(AdministrationError::UserExists(user.domain, user.username))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All users of a domain, by name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or a storage failure.
+    pub async fn users(&self, domain: &DomainName) -> Result<Vec<User>, AdministrationError> {
+        self.known_domain(domain).await?;
+        Ok(self.store.users(domain).await?)
+    }
+
+    /// Disables a user and ends all sessions of theirs.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or user, or a storage failure.
+    pub async fn disable_user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+    ) -> Result<(), AdministrationError> {
+        self.known_domain(domain).await?;
+        if self.store.disable_user(domain, username, self.clock.now()).await? {
+            Ok(())
+        } else {
+            Err(AdministrationError::UnknownUser(domain.clone(), username.clone()))
+        }
+    }
+
+    /// A domain's key set, and the moment it was read at.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or a storage failure.
+    pub async fn key_set(
+        &self,
+        domain: &DomainName,
+    ) -> Result<(KeySet, Timestamp), AdministrationError> {
+        self.known_domain(domain).await?;
+        let key_set = self.vault.key_set(domain).await?;
+        let key_set = key_set.ok_or(StoreError::Damaged("key set"))?;
+        Ok((key_set, self.clock.now()))
+    }
+
+    /// Rotates a domain's keys: see [`KeySet::rotate`].
+    ///
+    /// # Errors
+    ///
+    /// [`AdministrationError`]: an unknown domain, a rotation that comes too soon or second,
+    /// or a storage failure.
+    pub async fn rotate_keys(
+        &self,
+        domain: &DomainName,
+        force: bool,
+    ) -> Result<KeySet, AdministrationError> {
+        let settings = self.known_domain(domain).await?.settings;
+        let (key_set, now) = self.key_set(domain).await?;
+        let generation = key_set.generation;
+        let rotated = off_thread(move || key_set.rotate(&settings, now, force)).await??;
+        match self.vault.replace_key_set(domain, generation, &rotated).await {
+            Ok(()) => Ok(rotated),
+            Err(StoreError::Conflict) => Err(AdministrationError::RotatedMeanwhile(domain.clone())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn known_domain(&self, name: &DomainName) -> Result<Domain, AdministrationError> {
+        let domain = self.store.domain(name).await?;
+        domain.ok_or_else(|| AdministrationError::UnknownDomain(name.clone()))
+    }
+
+    async fn publish_first_keys(
+        &self,
+        domain: &Domain,
+        algorithm: SigningAlgorithm,
+    ) -> Result<KeySet, AdministrationError> {
+        let now = domain.created_at;
+        let key_set = off_thread(move || KeySet::generate(algorithm, now)).await??;
+        match self.vault.create_key_set(&domain.name, &key_set).await {
+            Err(StoreError::AlreadyExists) => {
+                // Left behind by a creation that was cut short: nobody has seen these keys.
+                self.vault.remove_key_set(&domain.name).await?;
+                self.vault.create_key_set(&domain.name, &key_set).await?;
+            }
+            created => created?,
+        }
+        Ok(key_set)
+    }
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    spawn_blocking(work).await.map_err(StoreError::unavailable)
+}

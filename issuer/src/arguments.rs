@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use axum::http::HeaderName;
+use clap::{Args, Parser, Subcommand};
+use postern_issuer::{DomainName, IssuerUrl, SigningAlgorithm, Username};
+
+/// Logs users in, refreshes sessions, rotates each domain's keys and publishes them.
+#[derive(Parser)]
+#[command(name = "postern", version)]
+pub(crate) struct Arguments {
+    /// Folder of the database; made if it is missing.
+    #[arg(long, global = true, env = "POSTERN_DATA_DIR", default_value = "./postern-data")]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Create and list domains.
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Create, list and disable users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// List and rotate a domain's keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Run the service.
+    Serve(Serve),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DomainCommand {
+    /// Create a domain and its first keys.
+    Create(CreateDomain),
+    /// List all domains.
+    List,
+}
+
+#[derive(Args)]
+pub(crate) struct CreateDomain {
+    /// 1 to 63 of a-z, 0-9 and `-`.
+    pub(crate) name: DomainName,
+    /// What tokens are signed with: ES256, HS256, RS256 or `EdDSA`.
+    #[arg(long, default_value_t = SigningAlgorithm::Es256)]
+    pub(crate) alg: SigningAlgorithm,
+    /// The `aud` of tokens [default: the name].
+    #[arg(long)]
+    pub(crate) audience: Option<String>,
+    /// Lifetime of a token, 10 seconds to 24 hours.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) token_lifetime: u64,
+    /// Lifetime of a session, the token lifetime to 400 days.
+    #[arg(long, value_name = "SECONDS", default_value_t = 604_800)]
+    pub(crate) session_lifetime: u64,
+    /// How long caches may keep the published keys, 1 second to 24 hours.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) jwks_max_age: u64,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Create a user. The password is the first line of standard input, or asked for.
+    Create(UserOfDomain),
+    /// List the users of a domain.
+    List { domain: DomainName },
+    /// Disable a user and end all sessions of theirs.
+    Disable(UserOfDomain),
+}
+
+#[derive(Args)]
+pub(crate) struct UserOfDomain {
+    pub(crate) domain: DomainName,
+    pub(crate) username: Username,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// List the keys of a domain.
+    List { domain: DomainName },
+    /// Sign with the next key from now on, and publish a fresh next one.
+    Rotate {
+        domain: DomainName,
+        /// Do it even if a cache may not know the next key yet: requests may fail.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on.
+    #[arg(long, env = "POSTERN_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// URL that the service is reached by; tokens name it [default: `http://` and the address].
+    #[arg(long, env = "POSTERN_ISSUER_URL")]
+    pub(crate) issuer_url: Option<IssuerUrl>,
+    /// Request header that tokens are read from.
+    #[arg(long, default_value = "authorization")]
+    pub(crate) token_header: HeaderName,
+}

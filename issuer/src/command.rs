@@ -1,0 +1,159 @@
+//! What each command does.
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use postern_issuer::{
+    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Sqlite, SystemClock, router, serve,
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    arguments::{
+        Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Serve, UserCommand,
+        UserOfDomain,
+    },
+    password_prompt::read_password,
+    table::table,
+};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Runs one command to its end.
+pub(crate) fn run(arguments: Arguments) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(dispatch(arguments))
+}
+
+async fn dispatch(Arguments { data_dir, command }: Arguments) -> Outcome {
+    let ports = open(&data_dir)?;
+    match command {
+        Command::Domain(DomainCommand::Create(domain)) => create_domain(&ports, domain).await,
+        Command::Domain(DomainCommand::List) => list_domains(&ports).await,
+        Command::User(UserCommand::Create(user)) => create_user(&ports, user).await,
+        Command::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
+        Command::User(UserCommand::Disable(user)) => disable_user(&ports, user).await,
+        Command::Keys(KeysCommand::List { domain }) => list_keys(&ports, &domain).await,
+        Command::Keys(KeysCommand::Rotate { domain, force }) => {
+            rotate_keys(&ports, &domain, force).await
+        }
+        Command::Serve(settings) => run_service(ports, settings).await,
+    }
+}
+
+fn open(data_dir: &Path) -> Outcome<Ports> {
+    let sqlite = Sqlite::open(data_dir)
+        .map_err(|error| format!("cannot open the data in `{}`: {error}", data_dir.display()))?;
+    let clock = Arc::new(SystemClock);
+    Ok(Ports { store: Arc::new(sqlite.clone()), vault: Arc::new(sqlite), clock })
+}
+
+async fn create_domain(ports: &Ports, domain: CreateDomain) -> Outcome {
+    let settings = DomainSettings {
+        audience: domain.audience.unwrap_or_else(|| domain.name.to_string()),
+        token_lifetime: domain.token_lifetime,
+        session_lifetime: domain.session_lifetime,
+        jwks_max_age: domain.jwks_max_age,
+    };
+    let (domain, key_set) = ports.create_domain(domain.name, domain.alg, settings).await?;
+    let (algorithm, key_id) = (key_set.algorithm(), &key_set.current.id);
+    print(&format!("created domain `{}`: signs {algorithm} with key `{key_id}`\n", domain.name))
+}
+
+async fn list_domains(ports: &Ports) -> Outcome {
+    let rows = ports.domains().await?.into_iter().map(|(domain, algorithm)| {
+        let settings = domain.settings;
+        [
+            domain.name.to_string(),
+            algorithm.map_or_else(|| "-".to_owned(), |algorithm| algorithm.to_string()),
+            settings.token_lifetime.to_string(),
+            settings.session_lifetime.to_string(),
+            settings.jwks_max_age.to_string(),
+            domain.created_at.to_string(),
+            settings.audience,
+        ]
+    });
+    let header = ["NAME", "ALG", "TOKEN", "SESSION", "JWKS-MAX-AGE", "CREATED", "AUDIENCE"];
+    print(&table(header, rows))
+}
+
+async fn create_user(ports: &Ports, user: UserOfDomain) -> Outcome {
+    let password = read_password()?;
+    let user = ports.create_user(&user.domain, user.username, password).await?;
+    print(&format!("created user `{}` in domain `{}`\n", user.username, user.domain))
+}
+
+async fn list_users(ports: &Ports, domain: &DomainName) -> Outcome {
+    let rows = ports.users(domain).await?.into_iter().map(|user| {
+        let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
+        [user.id, state.to_owned(), user.created_at.to_string(), user.username.to_string()]
+    });
+    print(&table(["ID", "STATE", "CREATED", "USERNAME"], rows))
+}
+
+async fn disable_user(ports: &Ports, user: UserOfDomain) -> Outcome {
+    let UserOfDomain { domain, username } = user;
+    ports.disable_user(&domain, &username).await?;
+    print(&format!("disabled user `{username}` in domain `{domain}` and ended their sessions\n"))
+}
+
+async fn list_keys(ports: &Ports, domain: &DomainName) -> Outcome {
+    let (key_set, now) = ports.key_set(domain).await?;
+    let rows = key_set.keys(now).map(|(key, state, expires_at)| {
+        [
+            key.id.clone(),
+            key.algorithm.to_string(),
+            state.as_str().to_owned(),
+            key.published_at.to_string(),
+            expires_at.map_or_else(|| "-".to_owned(), |moment| moment.to_string()),
+        ]
+    });
+    print(&table(["KID", "ALG", "STATE", "CREATED", "EXPIRES"], rows))
+}
+
+async fn rotate_keys(ports: &Ports, domain: &DomainName, force: bool) -> Outcome {
+    let key_set = ports.rotate_keys(domain, force).await?;
+    let (generation, key_id) = (key_set.generation, &key_set.current.id);
+    print(&format!(
+        "rotated the keys of domain `{domain}`: generation {generation} signs with key `{key_id}`\n"
+    ))
+}
+
+async fn run_service(ports: Ports, settings: Serve) -> Outcome {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let Serve { listen, issuer_url, token_header } = settings;
+    let listener = TcpListener::bind(&listen)
+        .await
+        .map_err(|error| format!("cannot listen on `{listen}`: {}", reason(&error)))?;
+    let address = listener.local_addr()?;
+    let url = match issuer_url {
+        Some(url) => url,
+        None => format!("http://{address}").parse::<IssuerUrl>()?,
+    };
+    print(&format!("listening on http://{address}\n"))?;
+    let issuer = Arc::new(Issuer::new(ports, url));
+    Ok(serve(listener, router(issuer, token_header)).await?)
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is taken".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Not `println!`, which panics when the reader has gone.
+fn print(text: &str) -> Outcome {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    Ok(output.flush()?)
+}

@@ -1,0 +1,231 @@
+//! What every implementation of the storage ports must do: call [`store`] and [`vault`] with
+//! an empty one. They panic at the first difference.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a contract test fails by panicking")]
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Timestamp,
+    domain::{Domain, DomainName, DomainSettings},
+    key::SigningAlgorithm,
+    key_set::KeySet,
+    session::{EndReason, RefreshHash, Session},
+    store::{Store, StoreError},
+    user::{PasswordHash, User, Username},
+    vault::Vault,
+};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const RACERS: u8 = 20;
+
+/// Holds a store to its port's promises.
+///
+/// # Panics
+///
+/// At the first promise that it breaks.
+pub async fn store(store: Arc<dyn Store>) {
+    store.ready().await.unwrap();
+    domains(&*store).await;
+    users(&*store).await;
+    sessions(&*store).await;
+    refresh_is_compare_and_set(&*store).await;
+    one_racer_wins(Arc::clone(&store)).await;
+    disabling_ends_sessions(&*store).await;
+}
+
+/// Holds a vault to its port's promises.
+///
+/// # Panics
+///
+/// At the first promise that it breaks.
+pub async fn vault(vault: Arc<dyn Vault>) {
+    key_sets(&*vault).await;
+    one_rotation_wins(vault).await;
+}
+
+async fn domains(store: &dyn Store) {
+    let (shop, blog) = (domain("shop"), domain("blog"));
+    assert_eq!(store.domains().await.unwrap(), []);
+    assert_eq!(store.domain(&shop.name).await.unwrap(), None);
+    store.create_domain(&shop).await.unwrap();
+    store.create_domain(&blog).await.unwrap();
+    let again = Domain { created_at: NOW.plus(1), ..shop.clone() };
+    assert!(matches!(store.create_domain(&again).await, Err(StoreError::AlreadyExists)));
+    assert_eq!(store.domain(&shop.name).await.unwrap().as_ref(), Some(&shop));
+    assert_eq!(store.domains().await.unwrap(), [blog, shop]);
+}
+
+async fn users(store: &dyn Store) {
+    let (bob, ada) = (user("shop", "bob"), user("shop", "ada"));
+    let namesake = user("blog", "ada");
+    assert_eq!(store.user(&ada.domain, &ada.username).await.unwrap(), None);
+    for user in [&bob, &ada, &namesake] {
+        store.create_user(user).await.unwrap();
+    }
+    let again = User { id: "another".to_owned(), ..ada.clone() };
+    assert!(matches!(store.create_user(&again).await, Err(StoreError::AlreadyExists)));
+    let homeless = user("nowhere", "ada");
+    let refused = store.create_user(&homeless).await;
+    assert!(matches!(refused, Err(error) if !matches!(error, StoreError::AlreadyExists)));
+    assert_eq!(store.user(&ada.domain, &ada.username).await.unwrap().as_ref(), Some(&ada));
+    let upper: Username = "ADA".parse().unwrap();
+    assert_eq!(store.user(&ada.domain, &upper).await.unwrap(), None);
+    assert_eq!(store.users(&bob.domain).await.unwrap(), [ada, bob]);
+    assert_eq!(store.users(&namesake.domain).await.unwrap(), [namesake]);
+}
+
+async fn sessions(store: &dyn Store) {
+    let (session, _) = Session::start(&user("shop", "ada"), NOW, 600);
+    assert!(store.create_session(&session).await.unwrap());
+    assert_eq!(read(store, &session).await, session);
+    let blog: DomainName = "blog".parse().unwrap();
+    assert_eq!(store.session(&blog, &session.id).await.unwrap(), None);
+    assert_eq!(store.session(&session.domain, "unknown").await.unwrap(), None);
+
+    assert!(store.end_session(&session, EndReason::Logout, NOW.plus(1)).await.unwrap());
+    assert!(!store.end_session(&session, EndReason::Reuse, NOW.plus(2)).await.unwrap());
+    assert_eq!(read(store, &session).await.ended, Some((NOW.plus(1), EndReason::Logout)));
+
+    let (session, _) = Session::start(&user("shop", "ada"), NOW, 600);
+    assert!(store.create_session(&session).await.unwrap());
+    assert!(!store.end_session(&session, EndReason::Logout, NOW.plus(600)).await.unwrap());
+
+    let (stranger, _) = Session::start(&user("shop", "nobody"), NOW, 600);
+    assert!(!store.create_session(&stranger).await.unwrap());
+}
+
+async fn refresh_is_compare_and_set(store: &dyn Store) {
+    let (session, _) = Session::start(&user("shop", "ada"), NOW, 600);
+    assert!(store.create_session(&session).await.unwrap());
+    let (first, second) = (session.current_refresh, RefreshHash([2; 32]));
+    let replace =
+        |current, next, after| store.replace_refresh(&session, current, next, NOW.plus(after));
+
+    assert!(replace(first, second, 5).await.unwrap());
+    let stored = read(store, &session).await;
+    assert_eq!((stored.current_refresh, stored.previous_refresh), (second, Some(first)));
+    assert_eq!(stored.refreshed_at, NOW.plus(5));
+    assert!(!replace(first, RefreshHash([3; 32]), 6).await.unwrap());
+    assert!(!replace(second, RefreshHash([3; 32]), 600).await.unwrap());
+    assert_eq!(read(store, &session).await, stored);
+    assert!(store.end_session(&session, EndReason::Logout, NOW.plus(7)).await.unwrap());
+    assert!(!replace(second, RefreshHash([3; 32]), 8).await.unwrap());
+}
+
+async fn one_racer_wins(store: Arc<dyn Store>) {
+    let (session, _) = Session::start(&user("shop", "ada"), NOW, 600);
+    assert!(store.create_session(&session).await.unwrap());
+    let race = |racer: u8| {
+        let (store, session) = (Arc::clone(&store), session.clone());
+        tokio::spawn(async move {
+            let next = RefreshHash([racer; 32]);
+            store.replace_refresh(&session, session.current_refresh, next, NOW).await.unwrap()
+        })
+    };
+    let racers: Vec<_> = (0..RACERS).map(race).collect();
+    let mut winners = Vec::new();
+    for (racer, won) in (0..RACERS).zip(racers) {
+        if won.await.unwrap() {
+            winners.push(RefreshHash([racer; 32]));
+        }
+    }
+    assert_eq!(winners, [read(&*store, &session).await.current_refresh]);
+}
+
+async fn disabling_ends_sessions(store: &dyn Store) {
+    let (ada, bob) = (user("shop", "ada"), user("shop", "bob"));
+    let (hers, _) = Session::start(&ada, NOW, 600);
+    let (his, _) = Session::start(&bob, NOW, 600);
+    assert!(store.create_session(&hers).await.unwrap());
+    assert!(store.create_session(&his).await.unwrap());
+    let nobody: Username = "nobody".parse().unwrap();
+    assert!(!store.disable_user(&ada.domain, &nobody, NOW).await.unwrap());
+    assert!(store.disable_user(&ada.domain, &ada.username, NOW.plus(1)).await.unwrap());
+    assert!(store.disable_user(&ada.domain, &ada.username, NOW.plus(2)).await.unwrap());
+
+    let stored = store.user(&ada.domain, &ada.username).await.unwrap().unwrap();
+    assert_eq!(stored.disabled_at, Some(NOW.plus(1)));
+    assert_eq!(read(store, &hers).await.ended, Some((NOW.plus(1), EndReason::Disabled)));
+    assert_eq!(read(store, &his).await.ended, None);
+    let (late, _) = Session::start(&ada, NOW, 600);
+    assert!(!store.create_session(&late).await.unwrap());
+}
+
+async fn key_sets(vault: &dyn Vault) {
+    let (shop, blog): (DomainName, DomainName) = ("shop".parse().unwrap(), "blog".parse().unwrap());
+    assert_eq!(vault.key_set(&shop).await.unwrap(), None);
+    let first = key_set();
+    vault.create_key_set(&shop, &first).await.unwrap();
+    vault.create_key_set(&blog, &key_set()).await.unwrap();
+    let refused = vault.create_key_set(&shop, &key_set()).await;
+    assert!(matches!(refused, Err(StoreError::AlreadyExists)));
+    assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&first));
+
+    let second = first.rotate(&settings(), NOW, false).unwrap_or_else(|error| panic!("{error}"));
+    vault.replace_key_set(&shop, 1, &second).await.unwrap();
+    assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&second));
+    let stale = vault.replace_key_set(&shop, 1, &second).await;
+    assert!(matches!(stale, Err(StoreError::Conflict)));
+    let nowhere: DomainName = "nowhere".parse().unwrap();
+    let missing = vault.replace_key_set(&nowhere, 1, &second).await;
+    assert!(matches!(missing, Err(StoreError::Conflict)));
+
+    vault.remove_key_set(&shop).await.unwrap();
+    vault.remove_key_set(&shop).await.unwrap();
+    assert_eq!(vault.key_set(&shop).await.unwrap(), None);
+    assert!(vault.key_set(&blog).await.unwrap().is_some());
+}
+
+async fn one_rotation_wins(vault: Arc<dyn Vault>) {
+    let race: DomainName = "race".parse().unwrap();
+    let first = key_set();
+    vault.create_key_set(&race, &first).await.unwrap();
+    let rotations: Vec<_> = (0..RACERS)
+        .map(|_| {
+            let (vault, race) = (Arc::clone(&vault), race.clone());
+            let second = first.rotate(&settings(), NOW, false).unwrap();
+            tokio::spawn(async move {
+                vault.replace_key_set(&race, 1, &second).await.is_ok().then_some(second)
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for rotation in rotations {
+        winners.extend(rotation.await.unwrap());
+    }
+    assert_eq!(winners.len(), 1);
+    assert_eq!(vault.key_set(&race).await.unwrap(), winners.pop());
+}
+
+async fn read(store: &dyn Store, session: &Session) -> Session {
+    store.session(&session.domain, &session.id).await.unwrap().unwrap()
+}
+
+fn settings() -> DomainSettings {
+    DomainSettings {
+        audience: "api".to_owned(),
+        token_lifetime: 300,
+        session_lifetime: 600,
+        jwks_max_age: 120,
+    }
+}
+
+fn domain(name: &str) -> Domain {
+    Domain { name: name.parse().unwrap(), settings: settings(), created_at: NOW }
+}
+
+fn user(domain: &str, name: &str) -> User {
+    User {
+        id: format!("{domain}-{name}"),
+        domain: domain.parse().unwrap(),
+        username: name.parse().unwrap(),
+        password_hash: PasswordHash("$argon2id$".to_owned()),
+        created_at: NOW,
+        disabled_at: None,
+    }
+}
+
+fn key_set() -> KeySet {
+    KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap()
+}

@@ -1,0 +1,84 @@
+//! The issuer's routes.
+
+mod answer;
+mod key_set;
+mod login;
+mod request_log;
+mod session;
+mod token_header;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderName, StatusCode},
+    middleware::from_fn,
+    response::Response,
+    routing::{get, post},
+};
+
+use self::answer::{json, message};
+use crate::issuer::{Issuer, Refusal};
+
+const BODY_LIMIT_BYTES: usize = 16 * 1024;
+
+/// What every route works with.
+#[derive(Clone)]
+struct Service {
+    issuer: Arc<Issuer>,
+    token_header: HeaderName,
+}
+
+/// The first-party API and the published key sets. Tokens are read from `token_header`, in
+/// `Bearer` form, and bare where that is not ambiguous.
+pub fn router(issuer: Arc<Issuer>, token_header: HeaderName) -> Router {
+    Router::new()
+        .route("/login", post(login::login))
+        .route("/refresh", get(session::refresh))
+        .route("/status", get(session::status))
+        .route("/auth", get(session::authorize))
+        .route("/logout", post(session::logout))
+        .route("/{domain}/.well-known/jwks.json", get(key_set::publish))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        .layer(from_fn(request_log::log))
+        .with_state(Service { issuer, token_header })
+}
+
+async fn healthz() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "status": "alive" }))
+}
+
+async fn readyz(State(service): State<Service>) -> Response {
+    match service.issuer.ready().await {
+        Ok(()) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
+        Err(failure) => {
+            tracing::error!(%failure, "not ready");
+            message(StatusCode::SERVICE_UNAVAILABLE, "Not ready")
+        }
+    }
+}
+
+async fn not_found() -> Response {
+    message(StatusCode::NOT_FOUND, "Not found")
+}
+
+async fn method_not_allowed() -> Response {
+    message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+}
+
+/// The answer to what is not the client's fault, or not this client's.
+fn unavailable(refusal: &Refusal) -> Option<Response> {
+    match refusal {
+        Refusal::Overloaded => Some(answer::retry_later(&refusal.to_string())),
+        Refusal::Failed(failure) => {
+            tracing::error!(%failure, "request failed");
+            Some(message(StatusCode::INTERNAL_SERVER_ERROR, &refusal.to_string()))
+        }
+        _ => None,
+    }
+}

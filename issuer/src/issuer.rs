@@ -1,0 +1,324 @@
+//! What the issuer does for its users: login, refresh, status, logout.
+
+use crate::{
+    administration::Ports,
+    clock::Timestamp,
+    domain::{Domain, DomainName},
+    issuer_url::IssuerUrl,
+    key::KeyError,
+    key_set::{KeySet, Publication},
+    password::{PasswordChecks, PasswordError},
+    secret::SecretText,
+    session::{EndReason, RefreshStanding, RefreshToken, Session},
+    store::StoreError,
+    token::{IssuedToken, mint},
+    user::{User, Username},
+    verification::{self, OwnToken},
+};
+
+/// The login service for all domains.
+pub struct Issuer {
+    ports: Ports,
+    url: IssuerUrl,
+    passwords: PasswordChecks,
+}
+
+/// What `/status` says of a token whose signature is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenStatus {
+    /// Whether it is unexpired and its session alive.
+    pub valid: bool,
+    /// Whether its time is over.
+    pub expired: bool,
+    /// Its `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// Whom a valid token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The domain.
+    pub domain: DomainName,
+    /// The user's stable id, the token's `sub`.
+    pub subject: String,
+}
+
+/// Why the issuer refuses. The texts are part of the API.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No such domain, or a token of another issuer.
+    #[error("Invalid domain")]
+    Domain,
+    /// The user is unknown or disabled or the password wrong; which one stays unsaid.
+    #[error("Invalid username or password")]
+    Credentials,
+    /// Not a token of the domain that it names.
+    #[error("Invalid token")]
+    Token,
+    /// The token's time is over.
+    #[error("Token expired")]
+    TokenExpired,
+    /// The token's session is unknown or has ended.
+    #[error("Invalid session")]
+    Session,
+    /// The token's session is past its age.
+    #[error("Session expired")]
+    SessionExpired,
+    /// The refresh token was used before.
+    #[error("Invalid refresh token")]
+    RefreshToken,
+    /// Too many logins at once; worth another try.
+    #[error("Too many requests")]
+    Overloaded,
+    /// It is not the client's fault.
+    #[error("Internal error")]
+    Failed(#[from] Failure),
+}
+
+/// What failed inside the issuer: for logs, not for clients.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The storage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Password hashing.
+    #[error(transparent)]
+    Password(PasswordError),
+    /// Writing the key set.
+    #[error("publishing the key set failed")]
+    Publication,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<PasswordError> for Refusal {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Overloaded => Self::Overloaded,
+            error => Self::Failed(Failure::Password(error)),
+        }
+    }
+}
+
+/// A token that was recognized, and all that it was recognized with.
+struct Presented {
+    domain: Domain,
+    key_set: KeySet,
+    token: OwnToken,
+    now: Timestamp,
+}
+
+impl Issuer {
+    /// An issuer on `ports`, known by `url`.
+    #[must_use]
+    pub fn new(ports: Ports, url: IssuerUrl) -> Self {
+        Self { ports, url, passwords: PasswordChecks::new() }
+    }
+
+    /// Checks a password and starts a session.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Domain`], [`Refusal::Credentials`], [`Refusal::Overloaded`] or
+    /// [`Refusal::Failed`].
+    pub async fn login(
+        &self,
+        domain: &str,
+        username: &str,
+        password: SecretText,
+    ) -> Result<IssuedToken, Refusal> {
+        let name = domain.parse().map_err(|_| Refusal::Domain)?;
+        let (domain, key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
+        let user = self.authenticated(&domain, username, password).await?;
+        let now = self.ports.clock.now();
+        let (session, refresh) = Session::start(&user, now, domain.settings.session_lifetime);
+        if !self.ports.store.create_session(&session).await? {
+            return Err(Refusal::Credentials);
+        }
+        let issuer = self.url.of_domain(&domain.name);
+        Ok(mint(&issuer, &domain, &key_set, &session, &refresh, now)?)
+    }
+
+    /// Replaces a token, expired or not, by its one successor.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Token`], [`Refusal::Domain`], [`Refusal::Session`],
+    /// [`Refusal::RefreshToken`], [`Refusal::SessionExpired`] or [`Refusal::Failed`].
+    pub async fn refresh(&self, token: &[u8]) -> Result<IssuedToken, Refusal> {
+        let presented = self.recognize(token).await?;
+        let (session, refresh) = self.replace_refresh(&presented).await?;
+        let Presented { domain, key_set, now, .. } = presented;
+        let issuer = self.url.of_domain(&domain.name);
+        Ok(mint(&issuer, &domain, &key_set, &session, &refresh, now)?)
+    }
+
+    /// How a token of ours stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Token`], [`Refusal::Domain`] or [`Refusal::Failed`].
+    pub async fn status(&self, token: &[u8]) -> Result<TokenStatus, Refusal> {
+        let presented = self.recognize(token).await?;
+        let alive = match self.living_session(&presented).await {
+            Ok(_) => true,
+            Err(Refusal::Session | Refusal::SessionExpired) => false,
+            Err(refusal) => return Err(refusal),
+        };
+        let OwnToken { expired, expires_at, .. } = presented.token;
+        Ok(TokenStatus { valid: alive && !expired, expired, expires_at })
+    }
+
+    /// Whom a token speaks for, if it is valid and its session alive.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Token`], [`Refusal::Domain`], [`Refusal::TokenExpired`],
+    /// [`Refusal::Session`], [`Refusal::SessionExpired`] or [`Refusal::Failed`].
+    pub async fn authorize(&self, token: &[u8]) -> Result<Identity, Refusal> {
+        let presented = self.recognize(token).await?;
+        if presented.token.expired {
+            return Err(Refusal::TokenExpired);
+        }
+        let session = self.living_session(&presented).await?;
+        Ok(Identity { domain: session.domain, subject: session.user_id })
+    }
+
+    /// Ends the session of a token, expired or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Token`], [`Refusal::Domain`], [`Refusal::Session`],
+    /// [`Refusal::SessionExpired`] or [`Refusal::Failed`].
+    pub async fn logout(&self, token: &[u8]) -> Result<(), Refusal> {
+        let presented = self.recognize(token).await?;
+        let session = self.living_session(&presented).await?;
+        let ended =
+            self.ports.store.end_session(&session, EndReason::Logout, presented.now).await?;
+        if ended { Ok(()) } else { Err(Refusal::Session) }
+    }
+
+    /// The key set that a domain publishes now; `None` for an unknown domain.
+    ///
+    /// # Errors
+    ///
+    /// A storage failure.
+    pub async fn publication(&self, domain: &str) -> Result<Option<Publication>, Failure> {
+        let Ok(name) = domain.parse() else {
+            return Ok(None);
+        };
+        let Some((domain, key_set)) = self.domain(&name).await? else {
+            return Ok(None);
+        };
+        let published = key_set.publish(domain.settings.jwks_max_age, self.ports.clock.now());
+        published.map(Some).map_err(|_| Failure::Publication)
+    }
+
+    /// Fails unless the storage answers.
+    ///
+    /// # Errors
+    ///
+    /// A storage failure.
+    pub async fn ready(&self) -> Result<(), Failure> {
+        Ok(self.ports.store.ready().await?)
+    }
+
+    async fn domain(&self, name: &DomainName) -> Result<Option<(Domain, KeySet)>, StoreError> {
+        let Some(domain) = self.ports.store.domain(name).await? else {
+            return Ok(None);
+        };
+        // Read at every use: another process may have rotated the keys.
+        let key_set = self.ports.vault.key_set(name).await?;
+        Ok(Some((domain, key_set.ok_or(StoreError::Damaged("key set"))?)))
+    }
+
+    /// The hash is computed before anything is said about the user, and for every name, so
+    /// that time does not tell which names exist.
+    async fn authenticated(
+        &self,
+        domain: &Domain,
+        username: &str,
+        password: SecretText,
+    ) -> Result<User, Refusal> {
+        let user = match username.parse::<Username>() {
+            Ok(username) => self.ports.store.user(&domain.name, &username).await?,
+            Err(_) => None,
+        };
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let matches = self.passwords.check(password, hash).await?;
+        let allowed = user.filter(|user| matches && user.disabled_at.is_none());
+        allowed.ok_or(Refusal::Credentials)
+    }
+
+    async fn recognize(&self, token: &[u8]) -> Result<Presented, Refusal> {
+        let claimed = verification::claimed_issuer(token).ok_or(Refusal::Token)?;
+        let name = self.url.domain_of(&claimed).ok_or(Refusal::Domain)?;
+        let (domain, key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
+        let now = self.ports.clock.now();
+        let (issuer, audience) = (self.url.of_domain(&name), domain.settings.audience.clone());
+        let token = verification::recognize(token, &key_set, issuer, audience, now);
+        Ok(Presented { token: token.ok_or(Refusal::Token)?, domain, key_set, now })
+    }
+
+    async fn living_session(&self, presented: &Presented) -> Result<Session, Refusal> {
+        let Presented { domain, token, now, .. } = presented;
+        let session = self.ports.store.session(&domain.name, &token.session).await?;
+        let session = session.filter(|session| session.user_id == token.subject);
+        match session {
+            Some(session) if session.is_alive(*now) => Ok(session),
+            Some(session) if session.ended.is_none() => Err(Refusal::SessionExpired),
+            _ => Err(Refusal::Session),
+        }
+    }
+
+    async fn replace_refresh(
+        &self,
+        presented: &Presented,
+    ) -> Result<(Session, RefreshToken), Refusal> {
+        let Presented { token: OwnToken { refresh, .. }, now, .. } = presented;
+        // Who loses the race reads the session again and finds its token just replaced.
+        for _ in 0..2 {
+            let session = self.living_session(presented).await?;
+            let successor = session.successor(refresh);
+            match session.standing(refresh, *now) {
+                RefreshStanding::Current => {
+                    if self.take_turn(&session, refresh, &successor, *now).await? {
+                        return Ok((Session { refreshed_at: *now, ..session }, successor));
+                    }
+                }
+                RefreshStanding::JustReplaced => return Ok((session, successor)),
+                RefreshStanding::Reused => {
+                    self.ports.store.end_session(&session, EndReason::Reuse, *now).await?;
+                    return Err(Refusal::RefreshToken);
+                }
+            }
+        }
+        Err(Refusal::Session)
+    }
+
+    async fn take_turn(
+        &self,
+        session: &Session,
+        refresh: &RefreshToken,
+        successor: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (current, next) = (refresh.hash(), successor.hash());
+        self.ports.store.replace_refresh(session, current, next, now).await
+    }
+}

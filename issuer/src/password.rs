@@ -1,0 +1,220 @@
+//! Password hashing: argon2id, bounded in how much of it runs at once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::available_parallelism,
+};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHash as Phc, PasswordHasher, PasswordVerifier, SaltString},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use crate::{
+    secret::{SecretBytes, SecretText},
+    user::PasswordHash,
+};
+
+// OWASP Password Storage Cheat Sheet, argon2id.
+const MEMORY_KIB: u32 = 19_456;
+const ITERATIONS: u32 = 2;
+const LANES: u32 = 1;
+const SALT_BYTES: usize = 16;
+
+const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+const MAX_WAITING: usize = 64;
+
+/// What an unknown user's password is checked against, so that the answer takes as long as
+/// for a known one. Its parameters must be those above; no password is known to match.
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGVybi1kdW1teS1zYQ\
+     $NcMkcbNJtmEYGVyWoTmRIuEnLNhxqQRb0cAjLQjkCgs";
+
+/// Why a password could not be hashed or checked.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PasswordError {
+    /// The password is too short or too long.
+    #[error("invalid password: use 8 to 1024 bytes")]
+    Length,
+    /// Too many logins wait already.
+    #[error("too many logins at once")]
+    Overloaded,
+    /// The hash function itself failed, or a stored hash is damaged.
+    #[error("password hashing failed")]
+    Hashing,
+}
+
+/// Hashes `password` for storage.
+///
+/// # Errors
+///
+/// [`PasswordError::Length`] unless it has 8 to 1024 bytes.
+pub(crate) fn hash_password(password: &SecretText) -> Result<PasswordHash, PasswordError> {
+    if !PASSWORD_BYTES.contains(&password.expose().len()) {
+        return Err(PasswordError::Length);
+    }
+    let salt = SaltString::encode_b64(SecretBytes::random(SALT_BYTES).expose())
+        .map_err(|_| PasswordError::Hashing)?;
+    let hash = argon2id()?
+        .hash_password(password.expose().as_bytes(), &salt)
+        .map_err(|_| PasswordError::Hashing)?;
+    Ok(PasswordHash(hash.to_string()))
+}
+
+/// Checks passwords on the blocking pool, at most one per core at a time, because each takes
+/// 19 MiB and tens of milliseconds.
+pub(crate) struct PasswordChecks {
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// How many hashes were computed: tests hold unknown users to the cost of known ones.
+    computed: Arc<AtomicUsize>,
+}
+
+impl PasswordChecks {
+    pub(crate) fn new() -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            permits: Arc::new(Semaphore::new(cores)),
+            waiting: AtomicUsize::new(0),
+            computed: Arc::default(),
+        }
+    }
+
+    /// Whether `password` is the one behind `hash`. Without a hash it computes as much and
+    /// answers no.
+    pub(crate) async fn check(
+        &self,
+        password: SecretText,
+        hash: Option<PasswordHash>,
+    ) -> Result<bool, PasswordError> {
+        let permit = {
+            let _turn = Turn::take(&self.waiting)?;
+            Arc::clone(&self.permits)
+                .acquire_owned()
+                .await
+                .map_err(|_| PasswordError::Overloaded)?
+        };
+        let computed = Arc::clone(&self.computed);
+        let check = move || {
+            // The permit goes with the work: a client that hangs up must not free it early.
+            let _permit = permit;
+            computed.fetch_add(1, Ordering::Relaxed);
+            matches(&password, hash.as_ref())
+        };
+        spawn_blocking(check).await.map_err(|_| PasswordError::Hashing)?
+    }
+
+    #[cfg(test)]
+    pub(crate) fn computed(&self) -> usize {
+        self.computed.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
+        &self.permits
+    }
+}
+
+/// One place in the queue; given back when the wait ends, however it ends.
+struct Turn<'w>(&'w AtomicUsize);
+
+impl<'w> Turn<'w> {
+    fn take(waiting: &'w AtomicUsize) -> Result<Self, PasswordError> {
+        let turn = Self(waiting);
+        if waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
+            return Err(PasswordError::Overloaded);
+        }
+        Ok(turn)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn matches(password: &SecretText, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
+    let text = hash.map_or(DUMMY_HASH, |hash| hash.0.as_str());
+    let phc = Phc::new(text).map_err(|_| PasswordError::Hashing)?;
+    let verdict = argon2id()?.verify_password(password.expose().as_bytes(), &phc);
+    match verdict {
+        Ok(()) => Ok(hash.is_some()),
+        Err(argon2::password_hash::Error::Password) => Ok(false),
+        Err(_) => Err(PasswordError::Hashing),
+    }
+}
+
+fn argon2id() -> Result<Argon2<'static>, PasswordError> {
+    let params = Params::new(MEMORY_KIB, ITERATIONS, LANES, None);
+    let params = params.map_err(|_| PasswordError::Hashing)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> SecretText {
+        SecretText::new(text.to_owned())
+    }
+
+    #[test]
+    fn hashes_with_the_owasp_parameters_and_a_fresh_salt() {
+        let password = secret("correct horse");
+        let (one, two) = (hash_password(&password).unwrap(), hash_password(&password).unwrap());
+        assert!(one.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.0);
+        assert_ne!(one, two);
+        assert_eq!(matches(&password, Some(&one)), Ok(true));
+        assert_eq!(matches(&secret("correct horsf"), Some(&one)), Ok(false));
+    }
+
+    #[test]
+    fn the_dummy_costs_what_a_real_hash_costs_and_never_matches() {
+        let real = hash_password(&secret("correct horse")).unwrap();
+        let (real, dummy) = (Phc::new(&real.0).unwrap(), Phc::new(DUMMY_HASH).unwrap());
+        assert_eq!(dummy.algorithm, real.algorithm);
+        assert_eq!(dummy.version, real.version);
+        assert_eq!(dummy.params, real.params);
+        assert_eq!(dummy.hash.unwrap().len(), real.hash.unwrap().len());
+        assert_eq!(dummy.salt.unwrap().len(), real.salt.unwrap().len());
+        assert_eq!(matches(&secret("correct horse"), None), Ok(false));
+    }
+
+    #[test]
+    fn password_length_is_bounded() {
+        for password in ["", "1234567", &"x".repeat(1025)] {
+            assert_eq!(hash_password(&secret(password)), Err(PasswordError::Length));
+        }
+        assert!(hash_password(&secret(&"x".repeat(1024))).is_ok());
+        assert!(hash_password(&secret("12345678")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_recovers() {
+        let checks = Arc::new(PasswordChecks::new());
+        let cores = u32::try_from(checks.permits.available_permits()).unwrap();
+        let all = Arc::clone(&checks.permits).acquire_many_owned(cores).await.unwrap();
+        let waiting: Vec<_> = (0..MAX_WAITING)
+            .map(|_| {
+                let checks = Arc::clone(&checks);
+                tokio::spawn(async move { checks.check(secret("x"), None).await })
+            })
+            .collect();
+        while checks.waiting.load(Ordering::Acquire) < MAX_WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(checks.check(secret("x"), None).await, Err(PasswordError::Overloaded));
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        for task in waiting {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        drop(all);
+        assert_eq!(checks.waiting.load(Ordering::Acquire), 0);
+        assert_eq!(checks.check(secret("x"), None).await, Ok(false));
+    }
+}

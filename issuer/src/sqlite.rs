@@ -1,0 +1,308 @@
+//! Both storage ports on one SQLite file: the embedded default.
+
+mod domains;
+mod key_sets;
+mod schema;
+mod sessions;
+mod users;
+
+use std::{
+    fs::{DirBuilder, OpenOptions, Permissions, set_permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::{
+    Connection, Transaction, TransactionBehavior,
+    ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE},
+};
+use tokio::{sync::Mutex, task::spawn_blocking};
+
+use crate::{
+    clock::Timestamp,
+    domain::{Domain, DomainName},
+    key_set::KeySet,
+    session::{EndReason, RefreshHash, Session},
+    store::{Store, StoreError},
+    user::{User, Username},
+    vault::Vault,
+};
+
+const FILE_NAME: &str = "postern.db";
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The store and the vault on one SQLite file.
+///
+/// Reads and writes have a connection each, so that a read does not wait for the disk. Several
+/// processes may have the file open at once: every operation sees what the others committed.
+#[derive(Clone)]
+pub struct Sqlite {
+    reader: Arc<Mutex<Connection>>,
+    writer: Arc<Mutex<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the database in `data_dir`, which is made if it is missing, readable by its owner
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the folder or the file cannot be made or opened,
+    /// [`StoreError::NewerSchema`] when a later version wrote it.
+    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let file = data_dir.join(FILE_NAME);
+        make_private_folder(data_dir).map_err(StoreError::unavailable)?;
+        make_private_file(&file).map_err(StoreError::unavailable)?;
+        let mut writer = connect(&file)?;
+        schema::migrate(&mut writer)?;
+        let reader = Arc::new(Mutex::new(connect(&file)?));
+        Ok(Self { reader, writer: Arc::new(Mutex::new(writer)) })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = Arc::clone(&self.reader).lock_owned().await;
+        spawn_blocking(move || work(&connection)).await.map_err(StoreError::unavailable)?
+    }
+
+    /// Runs `work` in a transaction that holds the write lock from its start, so that it never
+    /// fails half way because another process wrote first.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut connection = Arc::clone(&self.writer).lock_owned().await;
+        let commit = move || {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        };
+        spawn_blocking(commit).await.map_err(StoreError::unavailable)?
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn create_domain(&self, domain: &Domain) -> Result<(), StoreError> {
+        let domain = domain.clone();
+        self.write(move |connection| domains::insert(connection, &domain)).await
+    }
+
+    async fn domain(&self, name: &DomainName) -> Result<Option<Domain>, StoreError> {
+        let name = name.clone();
+        self.read(move |connection| domains::find(connection, &name)).await
+    }
+
+    async fn domains(&self) -> Result<Vec<Domain>, StoreError> {
+        self.read(domains::all).await
+    }
+
+    async fn create_user(&self, user: &User) -> Result<(), StoreError> {
+        let user = user.clone();
+        self.write(move |connection| users::insert(connection, &user)).await
+    }
+
+    async fn user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+    ) -> Result<Option<User>, StoreError> {
+        let (domain, username) = (domain.clone(), username.clone());
+        self.read(move |connection| users::find(connection, &domain, &username)).await
+    }
+
+    async fn users(&self, domain: &DomainName) -> Result<Vec<User>, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| users::all(connection, &domain)).await
+    }
+
+    async fn disable_user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (domain, username) = (domain.clone(), username.clone());
+        self.write(move |connection| users::disable(connection, &domain, &username, now)).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
+        let session = session.clone();
+        self.write(move |connection| sessions::insert(connection, &session)).await
+    }
+
+    async fn session(&self, domain: &DomainName, id: &str) -> Result<Option<Session>, StoreError> {
+        let (domain, id) = (domain.clone(), id.to_owned());
+        self.read(move |connection| sessions::find(connection, &domain, &id)).await
+    }
+
+    async fn replace_refresh(
+        &self,
+        session: &Session,
+        current: RefreshHash,
+        next: RefreshHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = session.id.clone();
+        self.write(move |connection| sessions::replace_refresh(connection, &id, current, next, now))
+            .await
+    }
+
+    async fn end_session(
+        &self,
+        session: &Session,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = session.id.clone();
+        self.write(move |connection| sessions::end(connection, &id, reason, now)).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.read(schema::probe).await
+    }
+}
+
+#[async_trait]
+impl Vault for Sqlite {
+    async fn create_key_set(
+        &self,
+        domain: &DomainName,
+        key_set: &KeySet,
+    ) -> Result<(), StoreError> {
+        let (domain, key_set) = (domain.clone(), key_set.clone());
+        self.write(move |connection| key_sets::insert(connection, &domain, &key_set)).await
+    }
+
+    async fn key_set(&self, domain: &DomainName) -> Result<Option<KeySet>, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| key_sets::find(connection, &domain)).await
+    }
+
+    async fn replace_key_set(
+        &self,
+        domain: &DomainName,
+        generation: u64,
+        key_set: &KeySet,
+    ) -> Result<(), StoreError> {
+        let (domain, key_set) = (domain.clone(), key_set.clone());
+        self.write(move |connection| key_sets::replace(connection, &domain, generation, &key_set))
+            .await
+    }
+
+    async fn remove_key_set(&self, domain: &DomainName) -> Result<(), StoreError> {
+        let domain = domain.clone();
+        self.write(move |connection| key_sets::remove(connection, &domain)).await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        match code {
+            Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY) => Self::AlreadyExists,
+            _ => Self::unavailable(error),
+        }
+    }
+}
+
+fn connect(file: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // With WAL the default would lose acknowledged commits in a power failure.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    Ok(connection)
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Made before SQLite opens it, which would leave it to the umask. The files that SQLite adds
+/// beside it take over its mode.
+fn make_private_file(file: &Path) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+    set_permissions(file, Permissions::from_mode(0o600))
+}
+
+fn to_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn from_column(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract;
+
+    fn open() -> (tempfile::TempDir, Sqlite) {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&folder.path().join("data")).unwrap();
+        (folder, sqlite)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn passes_the_store_contract() {
+        let (_folder, sqlite) = open();
+        contract::store(Arc::new(sqlite)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn passes_the_vault_contract() {
+        let (_folder, sqlite) = open();
+        contract::vault(Arc::new(sqlite)).await;
+    }
+
+    #[test]
+    fn files_are_private() {
+        let (folder, _sqlite) = open();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let data = folder.path().join("data");
+        assert_eq!(mode(&data), 0o700);
+        let files: Vec<_> = data.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
+
+    #[tokio::test]
+    async fn runs_durably() {
+        let (_folder, sqlite) = open();
+        for connection in [&sqlite.reader, &sqlite.writer] {
+            let connection = connection.lock().await;
+            let pragma = |name: &str| {
+                connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+            };
+            assert_eq!(pragma("synchronous").unwrap(), 2);
+            assert_eq!(pragma("foreign_keys").unwrap(), 1);
+            let mode: String =
+                connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+
+    #[test]
+    fn refuses_data_of_a_newer_version() {
+        let (folder, sqlite) = open();
+        sqlite.writer.blocking_lock().pragma_update(None, "user_version", 99).unwrap();
+        let reopened = Sqlite::open(&folder.path().join("data"));
+        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 1 })));
+    }
+}

@@ -1,0 +1,73 @@
+//! The tables, and bringing a file up to them.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::StoreError;
+
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE domains (
+    name TEXT PRIMARY KEY,
+    audience TEXT NOT NULL,
+    token_lifetime INTEGER NOT NULL,
+    session_lifetime INTEGER NOT NULL,
+    jwks_max_age INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    domain TEXT NOT NULL REFERENCES domains (name),
+    username TEXT NOT NULL,
+    password_hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    disabled_at INTEGER,
+    UNIQUE (domain, username)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    domain TEXT NOT NULL REFERENCES domains (name),
+    user_id TEXT NOT NULL REFERENCES users (id),
+    username TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    end_reason TEXT,
+    current_refresh BLOB NOT NULL,
+    previous_refresh BLOB,
+    refreshed_at INTEGER NOT NULL,
+    successor_key BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sessions_by_user ON sessions (user_id);
+
+CREATE TABLE key_sets (
+    domain TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    document BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// Brings the file up to [`VERSION`].
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // Two processes may open a new file at once: the second one waits, then finds it done.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > VERSION {
+        return Err(StoreError::NewerSchema { found, known: VERSION });
+    }
+    if found < VERSION {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Reads something that is always there.
+pub(super) fn probe(connection: &Connection) -> Result<(), StoreError> {
+    connection.query_row("SELECT count(*) FROM domains", [], |_| Ok(()))?;
+    Ok(())
+}

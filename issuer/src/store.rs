@@ -1,0 +1,108 @@
+//! The store: a port to wherever domains, users and sessions are kept.
+
+use async_trait::async_trait;
+
+use crate::{
+    clock::Timestamp,
+    domain::{Domain, DomainName},
+    session::{EndReason, RefreshHash, Session},
+    user::{User, Username},
+};
+
+/// Where domains, users and sessions are kept.
+///
+/// Every write is durable and every read sees all completed writes before the call returns:
+/// an answer to a client may rest on either. `contract` holds implementations to this.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Adds a domain, or fails with [`StoreError::AlreadyExists`].
+    async fn create_domain(&self, domain: &Domain) -> Result<(), StoreError>;
+
+    /// The domain of that name.
+    async fn domain(&self, name: &DomainName) -> Result<Option<Domain>, StoreError>;
+
+    /// All domains, by name.
+    async fn domains(&self) -> Result<Vec<Domain>, StoreError>;
+
+    /// Adds a user, or fails with [`StoreError::AlreadyExists`]. The domain must exist.
+    async fn create_user(&self, user: &User) -> Result<(), StoreError>;
+
+    /// The user of that name.
+    async fn user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+    ) -> Result<Option<User>, StoreError>;
+
+    /// All users of a domain, by name.
+    async fn users(&self, domain: &DomainName) -> Result<Vec<User>, StoreError>;
+
+    /// Disables a user and ends all sessions of theirs, in one step. Answers whether there is
+    /// such a user; one who is disabled already keeps the earlier time.
+    async fn disable_user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Adds a session, unless its user is disabled by now: answers whether it was added.
+    async fn create_session(&self, session: &Session) -> Result<bool, StoreError>;
+
+    /// The session of that id in that domain.
+    async fn session(&self, domain: &DomainName, id: &str) -> Result<Option<Session>, StoreError>;
+
+    /// Puts `next` in the place of `current`, which becomes the previous one, if the session's
+    /// current refresh token still is `current` and the session is alive. Answers whether it
+    /// was so: of any number of concurrent calls with one `current`, one gets `true`.
+    async fn replace_refresh(
+        &self,
+        session: &Session,
+        current: RefreshHash,
+        next: RefreshHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends a session. Answers whether it was alive.
+    async fn end_session(
+        &self,
+        session: &Session,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Fails unless the storage answers.
+    async fn ready(&self) -> Result<(), StoreError>;
+}
+
+/// Why storage did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is one of that name already. Nothing was changed.
+    #[error("already exists")]
+    AlreadyExists,
+    /// Someone else changed it first. Nothing was changed.
+    #[error("changed by someone else at the same time")]
+    Conflict,
+    /// What is stored cannot be read back; the text names the kind of thing, never its content.
+    #[error("stored {0} is damaged")]
+    Damaged(&'static str),
+    /// The data was written by a newer version.
+    #[error("data of schema version `{found}` is newer than this program's `{known}`")]
+    NewerSchema {
+        /// The version of the data.
+        found: i64,
+        /// The latest version that this program reads.
+        known: i64,
+    },
+    /// The storage cannot be reached or refuses to work.
+    #[error("storage failed: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    pub(crate) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(source.into())
+    }
+}
