@@ -1,5 +1,7 @@
 //! What goes upstream: identity headers in, tokens out.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::{
@@ -59,9 +61,7 @@ impl<'a> Upstream<'a> {
         let taken = self.taken_locations();
         let mut forward = Forward::default();
         for name in identity_headers {
-            if request.values(name).next().is_some() {
-                forward.remove_headers.push(name.to_owned());
-            }
+            forward.remove_headers.extend(copies(request, name));
         }
         take_headers(&taken, request, &mut forward);
         take_cookies(&taken, request, &mut forward);
@@ -81,6 +81,13 @@ impl<'a> Upstream<'a> {
         let locations = stripping.flat_map(|provider| &provider.locations);
         locations.filter(|location| !kept(location)).collect()
     }
+}
+
+/// The names under which the client sent a header. Upstreams in the CGI tradition read `X_User` as
+/// `X-User`, so a copy with underscores is one too.
+fn copies(request: &Request<'_>, name: &str) -> BTreeSet<String> {
+    let is_copy = |sent: &String| sent.replace('_', "-") == name.replace('_', "-");
+    request.headers.iter().map(|field| field.0.to_ascii_lowercase()).filter(is_copy).collect()
 }
 
 fn take_headers(taken: &[&Location], request: &Request<'_>, forward: &mut Forward) {

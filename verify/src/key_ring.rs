@@ -340,3 +340,6 @@ impl std::error::Error for FetchError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

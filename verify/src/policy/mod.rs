@@ -104,5 +104,11 @@ fn refuse_null(value: &Value, member: &str) -> Result<(), PolicyError> {
 }
 
 fn from_value<T: DeserializeOwned>(value: Value, member: &str) -> Result<T, PolicyError> {
+    if !value.is_object() {
+        return Err(PolicyError::new(member, "it must be an object"));
+    }
     serde_json::from_value(value).map_err(|error| PolicyError::new(member, error))
 }
+
+#[cfg(test)]
+mod tests;

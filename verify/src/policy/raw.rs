@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The document. Providers and rules stay raw values, so that an error can name their place.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) providers: BTreeMap<String, Value>,
@@ -15,7 +15,7 @@ pub(super) struct RawPolicy {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawProvider {
     pub(super) issuer: String,
     #[serde(default)]
@@ -37,13 +37,13 @@ pub(super) struct RawProvider {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawLocalJwks {
     pub(super) inline_string: String,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawRemoteJwks {
     pub(super) http_uri: RawHttpUri,
     pub(super) cache_duration: Option<String>,
@@ -51,7 +51,7 @@ pub(super) struct RawRemoteJwks {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawHttpUri {
     pub(super) uri: String,
     pub(super) cluster: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct RawHttpUri {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawHeaderSource {
     pub(super) name: String,
     #[serde(default)]
@@ -67,21 +67,21 @@ pub(super) struct RawHeaderSource {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawClaimToHeader {
     pub(super) header_name: String,
     pub(super) claim_name: String,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawRule {
     pub(super) r#match: RawMatch,
     pub(super) requires: Option<RawRequirement>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawMatch {
     pub(super) prefix: Option<String>,
     pub(super) path: Option<String>,
@@ -90,14 +90,14 @@ pub(super) struct RawMatch {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawRegex {
     pub(super) regex: String,
 }
 
 /// One of Envoy's `requires_type` members; more than one, or none, is an error.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawRequirement {
     pub(super) provider_name: Option<String>,
     pub(super) requires_any: Option<RawRequirementList>,
@@ -107,11 +107,11 @@ pub(super) struct RawRequirement {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawRequirementList {
     pub(super) requirements: Vec<RawRequirement>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawEmpty {}

@@ -1,0 +1,185 @@
+//! What a policy may say, and how it is told off.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn provider() -> Value {
+    json!({"issuer": "https://a", "remote_jwks": {"http_uri": {"uri": "https://a/jwks"}}})
+}
+
+fn policy_with(rule: Value) -> Value {
+    json!({"providers": {"p": provider(), "q": provider()}, "rules": [rule]})
+}
+
+fn error_of(policy: Value) -> String {
+    Policy::parse(policy.to_string().as_bytes()).unwrap_err().to_string()
+}
+
+fn provider_error(changes: Value) -> String {
+    let mut provider = provider();
+    for (name, value) in changes.as_object().unwrap() {
+        provider[name] = value.clone();
+    }
+    error_of(json!({"providers": {"p": provider}, "rules": []}))
+}
+
+fn matching(policy: &Policy, method: &str, target: &str) -> Option<bool> {
+    let request = Request { method, target: target.as_bytes(), headers: vec![] };
+    policy.requirement(&request).ok().map(|found| *found == Requirement::Open)
+}
+
+#[test]
+fn takes_every_member() {
+    let policy = json!({
+        "providers": {"p": {
+            "issuer": "https://a", "audiences": ["x"],
+            "remote_jwks": {
+                "http_uri": {"uri": "http://h:1/jwks?x=1", "cluster": "c", "timeout": "0.5s"},
+                "cache_duration": "60s", "max_stale": "600s"},
+            "from_headers": [{"name": "X-Token"}, {"name": "A", "value_prefix": "B "}],
+            "from_cookies": ["c"], "from_params": ["t"], "forward": true,
+            "forward_payload_header": "X-Payload",
+            "claim_to_headers": [{"header_name": "X-Sub", "claim_name": "a.b"}],
+            "clock_skew_seconds": 0
+        }},
+        "rules": [
+            {"match": {"prefix": "/", "methods": ["GET"]}, "requires": {"requires_all": {
+                "requirements": [{"provider_name": "p"}, {"requires_any": {"requirements": [
+                    {"provider_name": "p"}, {"allow_missing": {}}]}}]}}},
+            {"match": {"path": "/"}, "requires": {"allow_missing_or_failed": {}}},
+            {"match": {"safe_regex": {"regex": "/[a-z]+"}}, "requires": {"allow_missing": {}}}
+        ]
+    });
+    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+    assert_eq!(policy.identity_headers().collect::<Vec<_>>(), ["x-payload", "x-sub"]);
+    let (name, remote) = policy.remote_providers().next().unwrap();
+    assert_eq!((name, remote.authority.as_str(), remote.path.as_str()), ("p", "h:1", "/jwks?x=1"));
+    assert_eq!(remote.timeout.as_millis(), 500);
+}
+
+#[test]
+fn an_error_names_the_member() {
+    let jwks = |http_uri: Value| json!({"remote_jwks": {"http_uri": http_uri}});
+    for (changes, expected) in [
+        (json!({"audience": "x"}), "providers.p: unknown field `audience`"),
+        (json!({"audiences": "x"}), "providers.p: invalid type"),
+        (json!({"audiences": null}), "providers.p.audiences: it must not be null"),
+        (json!({"issuer": ""}), "providers.p.issuer: it must not be empty"),
+        (json!({"clock_skew_seconds": 3601}), "providers.p.clock_skew_seconds: it may be at most"),
+        (json!({"clock_skew_seconds": -1}), "providers.p: invalid value"),
+        (json!({"local_jwks": {"inline_string": "{}"}}), "providers.p: it needs one of `local_"),
+        (json!({"from_headers": [{"name": "a b"}]}), "providers.p.from_headers[0].name: `a b`"),
+        (json!({"from_headers": [{"name": "Cookie"}]}), "providers.p.from_headers[0].name: use"),
+        (json!({"from_cookies": ["a", ""]}), "providers.p.from_cookies[1]: `` is not"),
+        (json!({"from_params": ["a=b"]}), "providers.p.from_params[0]: `a=b` is not"),
+        (json!({"forward_payload_header": ":path"}), "providers.p.forward_payload_header: `:path`"),
+        (
+            json!({"claim_to_headers": [{"header_name": "Host", "claim_name": "sub"}]}),
+            "providers.p.claim_to_headers[0].header_name: `host` must not be overwritten",
+        ),
+        (
+            json!({"claim_to_headers": [{"header_name": "x", "claim_name": "a..b"}]}),
+            "providers.p.claim_to_headers[0].claim_name: it must name",
+        ),
+        (jwks(json!({"uri": "/jwks"})), "providers.p.remote_jwks.http_uri.uri: it must be an abs"),
+        (jwks(json!({"uri": "ftp://a"})), "providers.p.remote_jwks.http_uri.uri: its scheme"),
+        (jwks(json!({"uri": "https://u@a"})), "providers.p.remote_jwks.http_uri.uri: it must have"),
+        (jwks(json!({"uri": "https://a#b"})), "providers.p.remote_jwks.http_uri.uri: it must hold"),
+        (
+            jwks(json!({"uri": "https://a", "timeout": "2m"})),
+            "providers.p.remote_jwks.http_uri.timeout: `2m` is not a duration from `0.1s` to `60s`",
+        ),
+        (
+            json!({"remote_jwks": {"http_uri": {"uri": "https://a"}, "max_stale": "9s"}}),
+            "providers.p.remote_jwks.max_stale: it must not be less than `cache_duration`",
+        ),
+    ] {
+        let error = provider_error(changes.clone());
+        assert!(error.starts_with(expected), "{changes}: {error}");
+    }
+}
+
+#[test]
+fn an_error_in_a_rule_names_the_member() {
+    for (rule, expected) in [
+        (json!({"match": {}}), "rules[0].match: it needs one of"),
+        (json!({"match": {"prefix": "/", "path": "/"}}), "rules[0].match: it needs one of"),
+        (json!({"match": {"prefix": "api"}}), "rules[0].match.prefix: it must begin with `/`"),
+        (json!({"match": {"path": "/a?b"}}), "rules[0].match.path: it must hold neither"),
+        (json!({"match": {"safe_regex": {"regex": "("}}}), "rules[0].match.safe_regex.regex: "),
+        (
+            json!({"match": {"safe_regex": {"regex": "/a)|(/b"}}}),
+            "rules[0].match.safe_regex.regex: ",
+        ),
+        (json!({"match": {"prefix": "/", "methods": []}}), "rules[0].match.methods: an empty"),
+        (json!({"match": {"prefix": "/", "methods": ["get"]}}), "rules[0].match.methods: `get`"),
+        (json!({"match": {"prefix": "/"}, "requires": null}), "rules[0].requires: it must not be"),
+        (json!({"match": {"prefix": "/"}, "requires": {}}), "rules[0].requires: it needs one of"),
+        (
+            json!({"match": {"prefix": "/"}, "requires": {"provider_name": "x"}}),
+            "rules[0].requires.provider_name: there is no provider `x`",
+        ),
+        (
+            json!({"match": {"prefix": "/"}, "requires": {"provider_name": "p", "allow_missing": {}}}),
+            "rules[0].requires: it needs one of",
+        ),
+        (
+            json!({"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": []}}}),
+            "rules[0].requires.requires_any.requirements: it must not be empty",
+        ),
+        (
+            json!({"match": {"prefix": "/"}, "requires": {"requires_all": {"requirements": [
+                {"provider_name": "p"}, {"provider_name": "y"}]}}}),
+            "rules[0].requires.requires_all.requirements[1].provider_name: there is no",
+        ),
+        (json!({"match": {"prefix": "/"}, "require": {}}), "rules[0]: unknown field `require`"),
+    ] {
+        let error = error_of(policy_with(rule.clone()));
+        assert!(error.starts_with(expected), "{rule}: {error}");
+    }
+}
+
+#[test]
+fn an_error_in_the_document_is_clear() {
+    for (document, expected) in [
+        ("", "EOF while parsing"),
+        ("[]", "it must be an object"),
+        ("{}", "missing field `rules`"),
+        (r#"{"rules": [], "rules": []}"#, "a member stands twice"),
+        (r#"{"rules": [], "bypass": true}"#, "unknown field `bypass`"),
+    ] {
+        let error = Policy::parse(document.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{document}: {error}");
+    }
+}
+
+#[test]
+fn the_first_matching_rule_decides() {
+    let requires = json!({"provider_name": "p"});
+    let policy = json!({"providers": {"p": provider()}, "rules": [
+        {"match": {"path": "/api/health"}},
+        {"match": {"prefix": "/api/", "methods": ["GET", "HEAD"]}, "requires": requires},
+        {"match": {"safe_regex": {"regex": "/files/[0-9]+|/x"}}},
+    ]});
+    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+    for (method, target, open) in [
+        ("GET", "/api/health", Some(true)),
+        ("GET", "/api/health?x=1", Some(true)),
+        ("GET", "/%61pi/health", Some(true)),
+        ("GET", "/api/healthz", Some(false)),
+        ("GET", "/api/", Some(false)),
+        ("POST", "/api/", None),
+        ("get", "/api/", None),
+        ("GET", "/api", None),
+        ("GET", "/API/", None),
+        ("GET", "/files/12", Some(true)),
+        ("GET", "/files/12/x", None),
+        ("GET", "/evil/files/12", None),
+        ("GET", "/xy", None),
+        ("GET", "*", None),
+        ("CONNECT", "", None),
+    ] {
+        assert_eq!(matching(&policy, method, target), open, "{method} {target}");
+    }
+}

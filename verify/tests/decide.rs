@@ -1,0 +1,371 @@
+//! Requests, policies and keys against the verdict, through the public interface only.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::{
+    Algorithm, AlgorithmSignature,
+    alg::{Ed25519, Es256, Hs256, Hs256Key, SigningKey},
+    jwk::JsonWebKey,
+};
+use postern_verify::{Decision, Forward, KeyRing, Policy, Request};
+use serde_json::{Value, json};
+
+const NOW: u64 = 1_800_000_000;
+const A: &str = "https://auth.example.com/a";
+const B: &str = "https://auth.example.com/b";
+
+type EsKey = <Es256 as Algorithm>::SigningKey;
+type EdKey = <Ed25519 as Algorithm>::SigningKey;
+
+fn es_key() -> EsKey {
+    <EsKey as SigningKey<Es256>>::from_slice(&[7; 32]).unwrap()
+}
+
+fn ed_key() -> EdKey {
+    <EdKey as SigningKey<Ed25519>>::from_slice(&[9; 32]).unwrap()
+}
+
+fn encode(text: impl AsRef<[u8]>) -> String {
+    Base64UrlUnpadded::encode_string(text.as_ref())
+}
+
+fn sign_raw(header: &str, claims: &str) -> String {
+    let text = format!("{}.{}", encode(header), encode(claims));
+    let signature = Es256.sign(&es_key(), text.as_bytes());
+    format!("{text}.{}", encode(signature.as_bytes()))
+}
+
+fn claims(changes: Value) -> Value {
+    let mut claims = json!({"iss": A, "sub": "alice", "aud": "shop", "exp": NOW + 300});
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+fn token_with(changes: Value) -> String {
+    sign_raw(r#"{"alg":"ES256","kid":"es"}"#, &claims(changes).to_string())
+}
+
+fn token() -> String {
+    token_with(json!({}))
+}
+
+fn foreign_token() -> String {
+    let text = format!(
+        "{}.{}",
+        encode(r#"{"alg":"EdDSA","kid":"ed"}"#),
+        encode(claims(json!({"iss": B})).to_string())
+    );
+    let signature = Ed25519.sign(&ed_key(), text.as_bytes());
+    format!("{text}.{}", encode(signature.as_bytes()))
+}
+
+fn jwk<'a>(kid: &str, key: impl Into<JsonWebKey<'a>>) -> Value {
+    let mut jwk = serde_json::to_value(key.into().to_verifying_key()).unwrap();
+    jwk["kid"] = json!(kid);
+    jwk
+}
+
+/// Provider `a` holds an ES256 key, provider `b` an EdDSA key.
+fn policy(requires: Value, changes: Value) -> Value {
+    let jwks = |key| json!({"inline_string": json!({"keys": [key]}).to_string()});
+    let mut a = json!({"issuer": A, "audiences": ["shop"],
+        "local_jwks": jwks(jwk("es", es_key().verifying_key())),
+        "claim_to_headers": [{"header_name": "X-User", "claim_name": "sub"}]});
+    for (name, value) in changes.as_object().unwrap() {
+        a[name] = value.clone();
+    }
+    let b = json!({"issuer": B, "local_jwks": jwks(jwk("ed", &ed_key()))});
+    json!({"providers": {"a": a, "b": b}, "rules": [
+        {"match": {"path": "/open"}},
+        {"match": {"prefix": "/api/"}, "requires": requires}]})
+}
+
+fn decide(policy: &Value, target: &str, headers: &[(&str, &str)]) -> Decision {
+    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    let request = Request { method: "GET", target: target.as_bytes(), headers };
+    policy.decide(&request, &KeyRing::new(&policy), Duration::from_secs(NOW))
+}
+
+fn code(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Allow(_) => "allow",
+        Decision::Deny(denial) => denial.code(),
+        Decision::AwaitKeys(_) => "await",
+    }
+}
+
+fn allowed(decision: Decision) -> Forward {
+    match decision {
+        Decision::Allow(forward) => forward,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The code for one bearer token at a path that requires provider `a`.
+fn code_of(token: &str) -> &'static str {
+    let policy = policy(json!({"provider_name": "a"}), json!({}));
+    code(&decide(&policy, "/api/x", &[("authorization", &format!("Bearer {token}"))]))
+}
+
+#[test]
+fn a_good_token_passes_in_every_permitted_dress() {
+    assert_eq!(code_of(&token()), "allow");
+    for header in [
+        r#"{"alg":"ES256"}"#,
+        r#"{"alg":"ES256","kid":"es","typ":"JWT"}"#,
+        r#"{"typ":"at+jwt","alg":"ES256","kid":"es"}"#,
+        r#"{"typ":"application/AT+JWT","alg":"ES256"}"#,
+        r#" {"alg" : "ES256", "x5u":"https://evil", "jwk":{"kty":"oct"}, "jku":"https://evil"} "#,
+        r#"{"alg":"ES256","cty":"json"}"#,
+    ] {
+        assert_eq!(code_of(&sign_raw(header, &claims(json!({})).to_string())), "allow", "{header}");
+    }
+}
+
+#[test]
+fn each_broken_token_has_its_code() {
+    let good = claims(json!({})).to_string();
+    let header = r#"{"alg":"ES256","kid":"es"}"#;
+    let token = token();
+    let parts: Vec<&str> = token.split('.').collect();
+    let [head, body, signature] = parts[..] else { panic!() };
+    let hs = |text: String| {
+        let public = serde_json::to_vec(&jwk("es", es_key().verifying_key())).unwrap();
+        let mac = Hs256.sign(&Hs256Key::new(public), text.as_bytes());
+        format!("{text}.{}", encode(mac.as_bytes()))
+    };
+    let long_claims = claims(json!({"x": "y".repeat(16 * 1024)})).to_string();
+    for (token, expected) in [
+        (head.to_owned(), "token_malformed"),
+        (format!("{head}.{body}"), "token_malformed"),
+        (format!("{head}.{body}.{signature}."), "token_malformed"),
+        (format!("{head}.{body}.{signature}.x.y"), "token_malformed"),
+        (format!("{head}=.{body}.{signature}"), "token_malformed"),
+        (format!("{head}.{body}.{signature}=="), "token_malformed"),
+        (format!("{head}.{body} .{signature}"), "token_malformed"),
+        (format!("{head}.{body}.{signature} "), "token_malformed"),
+        (format!("{head}.{body}.+{signature}"), "token_malformed"),
+        (format!("{head}.{body}.é"), "token_malformed"),
+        (format!(".{body}.{signature}"), "header_malformed"),
+        (format!("{head}..{signature}"), "claims_malformed"),
+        (format!("{head}.{body}."), "signature_invalid"),
+        (format!("{head}.{body}.{}", encode([0; 64])), "signature_invalid"),
+        (format!("{head}.{body}.{}", encode([1; 63])), "signature_invalid"),
+        (
+            format!("{head}.{}.{signature}", encode(r#"{"iss":"https://auth.example.com/a"}"#)),
+            "signature_invalid",
+        ),
+        (hs(format!("{}.{body}", encode(r#"{"alg":"HS256","kid":"es"}"#))), "algorithm_mismatch"),
+        (hs(format!("{}.{body}", encode(r#"{"alg":"HS256"}"#))), "algorithm_mismatch"),
+        (format!("{}.{body}.", encode(r#"{"alg":"none"}"#)), "algorithm_unsupported"),
+        (format!("{}.{body}.", encode(r#"{"alg":"NoNe"}"#)), "algorithm_unsupported"),
+        (format!("{}.{body}.", encode(r#"{"alg":""}"#)), "algorithm_unsupported"),
+        (sign_raw(r#"{"alg":"es256"}"#, &good), "algorithm_unsupported"),
+        (sign_raw(r#"{"alg":"EdDSA"}"#, &good), "algorithm_mismatch"),
+        (sign_raw("{}", &good), "header_malformed"),
+        (sign_raw(r#"{"alg":null}"#, &good), "header_malformed"),
+        (sign_raw(r#"{"alg":["ES256"]}"#, &good), "header_malformed"),
+        (sign_raw(r#"["ES256"]"#, &good), "header_malformed"),
+        (sign_raw(r#"{"alg":"ES256","kid":7}"#, &good), "header_malformed"),
+        (sign_raw(r#"{"alg":"ES256","typ":7}"#, &good), "header_malformed"),
+        (sign_raw(r#"{"alg":"ES256"}x"#, &good), "header_malformed"),
+        (sign_raw(r#"{"alg":"none","alg":"ES256"}"#, &good), "duplicate_member"),
+        (sign_raw(r#"{"alg":"ES256","\u0061lg":"ES256"}"#, &good), "duplicate_member"),
+        (sign_raw(r#"{"alg":"ES256","x":{"a":1,"a":1}}"#, &good), "duplicate_member"),
+        (sign_raw(r#"{"alg":"ES256","crit":["exp"]}"#, &good), "critical_header"),
+        (sign_raw(r#"{"alg":"ES256","crit":[]}"#, &good), "critical_header"),
+        (sign_raw(r#"{"alg":"ES256","b64":true}"#, &good), "critical_header"),
+        (sign_raw(r#"{"alg":"ES256","typ":"dpop+jwt"}"#, &good), "type_not_allowed"),
+        (sign_raw(r#"{"alg":"ES256","typ":""}"#, &good), "type_not_allowed"),
+        (sign_raw(r#"{"alg":"ES256","cty":"JWT"}"#, &good), "nested_token"),
+        (sign_raw(r#"{"alg":"ES256","cty":"application/jwt"}"#, &good), "nested_token"),
+        (sign_raw(r#"{"alg":"ES256","kid":"other"}"#, &good), "key_unknown"),
+        (sign_raw(r#"{"alg":"ES256","kid":""}"#, &good), "key_unknown"),
+        (sign_raw(header, "[]"), "claims_malformed"),
+        (sign_raw(header, "\"x\""), "claims_malformed"),
+        (
+            sign_raw(header, &good.replace("\"sub\":\"alice\"", "\"sub\":\"a\",\"sub\":\"b\"")),
+            "duplicate_member",
+        ),
+        (sign_raw(header, &good.replace("alice", "\\ud800")), "claims_malformed"),
+        (sign_raw(header, &good.replace(&(NOW + 300).to_string(), "1e999")), "claims_malformed"),
+        (sign_raw(header, &long_claims), "token_too_large"),
+        (token_with(json!({"iss": B})), "issuer_unknown"),
+        (token_with(json!({"iss": null})), "issuer_unknown"),
+        (foreign_token(), "issuer_unknown"),
+        (token_with(json!({"aud": ["x"]})), "audience_mismatch"),
+        (token_with(json!({"exp": NOW - 60})), "token_expired"),
+        (token_with(json!({"exp": -1})), "time_claim_invalid"),
+        (token_with(json!({"nbf": NOW + 61})), "token_not_yet_valid"),
+        (token_with(json!({"cnf": {"jkt": "x"}})), "key_binding_required"),
+    ] {
+        assert_eq!(code_of(&token), expected, "{token:.120}");
+    }
+    assert_eq!(code_of(&token_with(json!({"exp": NOW - 59, "nbf": NOW + 60}))), "allow");
+}
+
+#[test]
+fn every_changed_character_of_a_token_is_noticed() {
+    let token = token();
+    for index in 0..token.len() {
+        let mut changed = token.clone().into_bytes();
+        changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert_ne!(code_of(&changed), "allow", "character {index}");
+    }
+}
+
+#[test]
+fn identity_goes_upstream_and_the_token_does_not() {
+    let policy = policy(json!({"provider_name": "a"}), json!({"forward_payload_header": "X-P"}));
+    let token = token();
+    let bearer = format!("bearer {token}");
+    let headers = [("Authorization", bearer.as_str()), ("x-user", "root"), ("X_USER", "root")];
+    let forward = allowed(decide(&policy, "/api/x", &headers));
+    assert_eq!(forward.remove_headers, ["x-user", "x_user", "authorization"]);
+    let payload = token.split('.').nth(1).unwrap().as_bytes().to_vec();
+    let expected = [("x-p".to_owned(), payload), ("x-user".to_owned(), b"alice".to_vec())];
+    assert_eq!(forward.set_headers, expected);
+    assert_eq!(forward.target, None);
+}
+
+#[test]
+fn identity_headers_are_removed_from_open_paths_too() {
+    let policy = policy(json!({"provider_name": "a"}), json!({}));
+    let forward = allowed(decide(&policy, "/open", &[("X-User", "root"), ("other", "1")]));
+    assert_eq!(forward.remove_headers, ["x-user"]);
+    assert_eq!(forward.set_headers, []);
+}
+
+#[test]
+fn tokens_are_stripped_from_wherever_they_stood() {
+    let places = json!({"from_headers": [{"name": "X-Token"}], "from_cookies": ["t"],
+        "from_params": ["t"]});
+    let policy = policy(json!({"provider_name": "a"}), places);
+    let token = token();
+    let target = format!("/api/x?a=1&t={token}");
+    let forward = allowed(decide(&policy, &target, &[]));
+    assert_eq!(forward.target.as_deref(), Some(&b"/api/x?a=1"[..]));
+    let cookie = format!("a=1; t={token}");
+    let forward = allowed(decide(&policy, "/api/x", &[("cookie", &cookie)]));
+    assert_eq!(forward.remove_headers, ["cookie"]);
+    assert_eq!(forward.set_headers[0], ("cookie".to_owned(), b"a=1".to_vec()));
+    let forward = allowed(decide(&policy, "/api/x", &[("x-token", &token)]));
+    assert_eq!(forward.remove_headers, ["x-token"]);
+    let twice = decide(&policy, &target, &[("x-token", &token)]);
+    assert_eq!(code(&twice), "multiple_tokens");
+    let elsewhere = decide(&policy, "/api/x", &[("authorization", &format!("Bearer {token}"))]);
+    assert_eq!(code(&elsewhere), "token_missing");
+}
+
+#[test]
+fn forward_keeps_the_token() {
+    let policy = policy(json!({"provider_name": "a"}), json!({"forward": true}));
+    let forward = allowed(decide(&policy, "/api/x", &[("authorization", &bearer(&token()))]));
+    assert_eq!(forward.remove_headers, Vec::<String>::new());
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+#[test]
+fn requirements_combine() {
+    let any =
+        json!({"requires_any": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
+    let all =
+        json!({"requires_all": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
+    let optional_b =
+        json!({"requires_any": {"requirements": [{"provider_name": "b"}, {"allow_missing": {}}]}});
+    let missing = json!({"allow_missing": {}});
+    let failed = json!({"allow_missing_or_failed": {}});
+    let (a, b) = (bearer(&token()), bearer(&foreign_token()));
+    let expired = bearer(&token_with(json!({"exp": 1})));
+    for (requires, header, expected) in [
+        (&any, Some(&a), "allow"),
+        (&any, Some(&b), "allow"),
+        (&any, None, "token_missing"),
+        (&any, Some(&expired), "token_expired"),
+        (&all, Some(&a), "issuer_unknown"),
+        (&all, None, "token_missing"),
+        (&optional_b, None, "allow"),
+        (&optional_b, Some(&b), "allow"),
+        (&optional_b, Some(&a), "issuer_unknown"),
+        (&missing, None, "allow"),
+        (&missing, Some(&a), "allow"),
+        (&missing, Some(&b), "allow"),
+        (&missing, Some(&expired), "token_expired"),
+        (&failed, None, "allow"),
+        (&failed, Some(&b), "allow"),
+        (&failed, Some(&expired), "allow"),
+    ] {
+        let policy = policy(requires.clone(), json!({}));
+        let headers: Vec<_> =
+            header.iter().map(|value| ("authorization", value.as_str())).collect();
+        assert_eq!(
+            code(&decide(&policy, "/api/x", &headers)),
+            expected,
+            "{requires} {header:.20?}"
+        );
+    }
+}
+
+#[test]
+fn all_can_be_satisfied_by_tokens_in_several_places() {
+    let all =
+        json!({"requires_all": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}});
+    let policy = policy(all, json!({"from_cookies": ["t"]}));
+    let (bearer, cookie) = (bearer(&foreign_token()), format!("t={}", token()));
+    let headers = [("authorization", bearer.as_str()), ("cookie", cookie.as_str())];
+    let forward = allowed(decide(&policy, "/api/x", &headers));
+    assert_eq!(forward.remove_headers, ["authorization", "cookie"]);
+    assert_eq!(forward.set_headers, [("x-user".to_owned(), b"alice".to_vec())]);
+}
+
+#[test]
+fn a_failed_token_does_not_reach_the_upstream_either() {
+    let policy = policy(json!({"allow_missing_or_failed": {}}), json!({}));
+    let forged = bearer(&token().replace('.', ".A"));
+    let forward = allowed(decide(&policy, "/api/x", &[("authorization", &forged)]));
+    assert_eq!(forward.remove_headers, ["authorization"]);
+    assert_eq!(forward.set_headers, []);
+    let basic = allowed(decide(&policy, "/api/x", &[("authorization", "Basic eA==")]));
+    assert_eq!(basic, Forward::default());
+}
+
+#[test]
+fn a_denial_is_answered_by_the_book() {
+    let policy = policy(json!({"provider_name": "a"}), json!({}));
+    let answer = |target, headers: &[(&str, &str)]| match decide(&policy, target, headers) {
+        Decision::Deny(denial) => denial.answer(),
+        other => panic!("{other:?}"),
+    };
+    let missing = answer("/api/x", &[]);
+    assert_eq!((missing.status, missing.code), (401, "token_missing"));
+    assert_eq!(missing.www_authenticate.as_deref(), Some("Bearer realm=\"postern\""));
+    let invalid = answer("/api/x", &[("authorization", "Bearer x")]);
+    assert_eq!(
+        invalid.www_authenticate.as_deref(),
+        Some(
+            "Bearer realm=\"postern\", error=\"invalid_token\", \
+             error_description=\"the token is not a JWS in compact form\""
+        )
+    );
+    assert_eq!(
+        invalid.body(),
+        r#"{"code":"token_malformed","message":"the token is not a JWS in compact form"}"#
+    );
+    let closed = answer("/elsewhere", &[]);
+    assert_eq!((closed.status, closed.www_authenticate), (403, None));
+}
