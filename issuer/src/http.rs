@@ -82,3 +82,6 @@ fn unavailable(refusal: &Refusal) -> Option<Response> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,6 +238,11 @@ impl Issuer {
         Ok(self.ports.store.ready().await?)
     }
 
+    #[cfg(test)]
+    pub(crate) fn password_checks(&self) -> &PasswordChecks {
+        &self.passwords
+    }
+
     async fn domain(&self, name: &DomainName) -> Result<Option<(Domain, KeySet)>, StoreError> {
         let Some(domain) = self.ports.store.domain(name).await? else {
             return Ok(None);

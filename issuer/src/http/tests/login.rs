@@ -1,0 +1,142 @@
+use super::*;
+
+#[tokio::test]
+async fn a_login_answers_with_a_token_that_says_all_it_should() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.try_login("shop", "ada", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.body["token_type"], "Bearer");
+    assert_eq!(answer.body["expires_in"], TOKEN_LIFETIME);
+    assert_eq!(answer.body.as_object().unwrap().len(), 3);
+
+    let users = fixture.ports.users(&"shop".parse().unwrap()).await.unwrap();
+    let claims = claims(&answer.token());
+    assert_eq!(claims["iss"], format!("{URL}/shop"));
+    assert_eq!(claims["sub"], users[0].id);
+    assert_eq!(claims["aud"], "api");
+    assert_eq!(claims["iat"], fixture.now());
+    assert_eq!(claims["exp"], fixture.now() + TOKEN_LIFETIME);
+    assert_eq!((&claims["domain"], &claims["username"]), (&json!("shop"), &json!("ada")));
+    for (name, length) in [("jti", 22), ("session", 22), ("refresh_token", 43)] {
+        assert_eq!(claims[name].as_str().unwrap().len(), length, "{name}");
+    }
+    assert_eq!(claims.as_object().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn two_logins_share_nothing_but_the_user() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.login("shop").await, fixture.login("shop").await);
+    assert_eq!(claim(&one, "sub"), claim(&two, "sub"));
+    for name in ["jti", "session", "refresh_token"] {
+        assert_ne!(claim(&one, name), claim(&two, name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_credentials_are_told_apart() {
+    let fixture = Fixture::new().await;
+    for body in ["", "{", "not json", "{\"domain\":}", "\u{feff}{}"] {
+        fixture.post_login(body).await.assert_refused(400, "Invalid JSON body");
+    }
+    fixture.post_login(vec![b'"', 0xff, b'"']).await.assert_refused(400, "Invalid JSON body");
+    for body in [
+        json!({}),
+        json!(null),
+        json!("shop"),
+        json!(["shop", "ada", PASSWORD]),
+        json!({ "username": "ada", "password": PASSWORD }),
+        json!({ "domain": "shop", "password": PASSWORD }),
+        json!({ "domain": "shop", "username": "ada" }),
+        json!({ "domain": 1, "username": "ada", "password": PASSWORD }),
+        json!({ "domain": "shop", "username": null, "password": PASSWORD }),
+        json!({ "domain": "shop", "username": "ada", "password": [PASSWORD] }),
+    ] {
+        let answer = fixture.post_login(body.to_string()).await;
+        answer.assert_refused(400, "Missing domain, username or password");
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused_unread() {
+    let fixture = Fixture::new().await;
+    let padded = |length: usize| {
+        let mut body =
+            json!({ "domain": "shop", "username": "ada", "password": PASSWORD }).to_string();
+        body.push_str(&" ".repeat(length - body.len()));
+        body
+    };
+    assert_eq!(fixture.post_login(padded(BODY_LIMIT_BYTES)).await.status, StatusCode::OK);
+    fixture.post_login(padded(BODY_LIMIT_BYTES + 1)).await.assert_refused(413, "Body too large");
+}
+
+#[tokio::test]
+async fn unknown_domains_are_named() {
+    let fixture = Fixture::new().await;
+    for domain in ["nowhere", "", "Shop", "shop/", "../shop"] {
+        fixture.try_login(domain, "ada", PASSWORD).await.assert_refused(400, "Invalid domain");
+    }
+    assert_eq!(fixture.issuer.password_checks().computed(), 0);
+}
+
+/// Structure instead of a stopwatch: whatever is wrong, one hash is computed.
+#[tokio::test]
+async fn wrong_names_and_wrong_passwords_answer_and_cost_the_same() {
+    let fixture = Fixture::new().await;
+    fixture.create_domain("blog", SigningAlgorithm::EdDsa).await;
+    let disabled = "mallory".parse().unwrap();
+    let (shop, password) = ("shop".parse().unwrap(), SecretText::new(PASSWORD.to_owned()));
+    fixture.ports.create_user(&shop, disabled, password).await.unwrap();
+    fixture.ports.disable_user(&shop, &"mallory".parse().unwrap()).await.unwrap();
+    let long = "x".repeat(500);
+    let attempts = [
+        ("ada", "wrong horse"),
+        ("ada", ""),
+        ("bob", PASSWORD),
+        ("ADA", PASSWORD),
+        (" ada", PASSWORD),
+        ("", PASSWORD),
+        (&long, PASSWORD),
+        ("mallory", PASSWORD),
+        ("mallory", "wrong horse"),
+    ];
+    for (count, (username, password)) in (1..).zip(attempts) {
+        let answer = fixture.try_login("shop", username, password).await;
+        answer.assert_refused(400, "Invalid username or password");
+        assert_eq!(fixture.issuer.password_checks().computed(), count, "{username}");
+    }
+    fixture.login("shop").await;
+    assert_eq!(fixture.issuer.password_checks().computed(), attempts.len() + 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_logins_is_told_to_come_back() {
+    let fixture = Arc::new(Fixture::new().await);
+    let permits = Arc::clone(fixture.issuer.password_checks().permits());
+    let cores = u32::try_from(permits.available_permits()).unwrap();
+    let held = permits.acquire_many_owned(cores).await.unwrap();
+    let waiting: Vec<_> = (0..70)
+        .map(|_| {
+            let fixture = Arc::clone(&fixture);
+            tokio::spawn(async move { fixture.try_login("shop", "ada", "wrong horse").await })
+        })
+        .collect();
+    while waiting.iter().filter(|login| login.is_finished()).count() < 6 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    let mut refused = 0;
+    for login in waiting {
+        let answer = login.await.unwrap();
+        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.assert_refused(503, "Too many requests");
+            assert_eq!(answer.header("retry-after"), "1");
+            refused += 1;
+        } else {
+            answer.assert_refused(400, "Invalid username or password");
+        }
+    }
+    assert_eq!(refused, 6);
+}

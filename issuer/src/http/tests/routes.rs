@@ -1,0 +1,65 @@
+use super::*;
+
+#[tokio::test]
+async fn health_is_told() {
+    let fixture = Fixture::new().await;
+    for path in ["/healthz", "/readyz"] {
+        let answer = fixture.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+}
+
+#[tokio::test]
+async fn unknown_routes_are_json_too() {
+    let fixture = Fixture::new().await;
+    for path in ["/", "/login/", "/shop", "/shop/.well-known", "/shop/.well-known/jwks", "/a/b/c"] {
+        fixture.get(path).await.assert_refused(404, "Not found");
+    }
+}
+
+#[tokio::test]
+async fn wrong_methods_learn_the_right_ones() {
+    let fixture = Fixture::new().await;
+    for (method, path, allow) in [
+        ("GET", "/login", "POST"),
+        ("POST", "/refresh", "GET,HEAD"),
+        ("POST", "/status", "GET,HEAD"),
+        ("PUT", "/auth", "GET,HEAD"),
+        ("GET", "/logout", "POST"),
+        ("DELETE", "/shop/.well-known/jwks.json", "GET,HEAD"),
+        ("POST", "/healthz", "GET,HEAD"),
+        ("POST", "/readyz", "GET,HEAD"),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = fixture.send(request).await;
+        answer.assert_refused(405, "Method not allowed");
+        assert_eq!(answer.header("allow"), allow, "{path}");
+    }
+}
+
+/// A storage that has stopped working, while the process lives.
+#[tokio::test]
+async fn readiness_follows_the_storage_and_liveness_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Arc::new(Sqlite::open(folder.path()).unwrap());
+    let clock = Arc::new(VirtualClock::at(0));
+    let ports = Ports { store: sqlite.clone(), vault: sqlite, clock };
+    let issuer = Arc::new(Issuer::new(ports, URL.parse().unwrap()));
+    let router = router(issuer, AUTHORIZATION);
+    rusqlite::Connection::open(folder.path().join("postern.db"))
+        .unwrap()
+        .execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE domains;")
+        .unwrap();
+    for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+    }
+    let login = json!({ "domain": "shop", "username": "ada", "password": PASSWORD }).to_string();
+    let request = Request::post("/login").body(Body::from(login)).unwrap();
+    let answer = router.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    assert_eq!(&body[..], br#"{"message":"Internal error"}"#);
+}
