@@ -219,17 +219,29 @@ impl Ports {
         domain: &Domain,
         algorithm: SigningAlgorithm,
     ) -> Result<KeySet, AdministrationError> {
-        let now = domain.created_at;
+        let (name, now) = (&domain.name, domain.created_at);
         let key_set = off_thread(move || KeySet::generate(algorithm, now)).await??;
-        match self.vault.create_key_set(&domain.name, &key_set).await {
-            Err(StoreError::AlreadyExists) => {
-                // Left behind by a creation that was cut short: nobody has seen these keys.
-                self.vault.remove_key_set(&domain.name).await?;
-                self.vault.create_key_set(&domain.name, &key_set).await?;
-            }
+        match self.vault.create_key_set(name, &key_set).await {
+            Err(StoreError::AlreadyExists) => self.replace_leftover(name, &key_set).await?,
             created => created?,
         }
         Ok(key_set)
+    }
+
+    /// Replaces the keys that a creation which was cut short has left behind. Nobody has seen
+    /// them: without its domain a key set is not published.
+    async fn replace_leftover(
+        &self,
+        name: &DomainName,
+        key_set: &KeySet,
+    ) -> Result<(), AdministrationError> {
+        // Or else someone was faster, and those keys are in use.
+        if self.store.domain(name).await?.is_some() {
+            return Err(AdministrationError::DomainExists(name.clone()));
+        }
+        let leftover = self.vault.key_set(name).await?;
+        let generation = leftover.map_or(0, |leftover| leftover.generation);
+        Ok(self.vault.replace_key_set(name, generation, key_set).await?)
     }
 }
 
@@ -237,4 +249,58 @@ async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {
     spawn_blocking(work).await.map_err(StoreError::unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::virtual_time::VirtualClock, sqlite::Sqlite};
+
+    fn ports() -> (tempfile::TempDir, Ports) {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Arc::new(Sqlite::open(folder.path()).unwrap());
+        let clock = Arc::new(VirtualClock::at(1_000_000));
+        (folder, Ports { store: sqlite.clone(), vault: sqlite, clock })
+    }
+
+    fn settings() -> DomainSettings {
+        DomainSettings {
+            audience: "api".to_owned(),
+            token_lifetime: 300,
+            session_lifetime: 600,
+            jwks_max_age: 120,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_creation_that_was_cut_short_can_be_repeated() {
+        let (_folder, ports) = ports();
+        let shop: DomainName = "shop".parse().unwrap();
+        let leftover = KeySet::generate(SigningAlgorithm::EdDsa, Timestamp(1)).unwrap();
+        ports.vault.create_key_set(&shop, &leftover).await.unwrap();
+        let created = ports.create_domain(shop.clone(), SigningAlgorithm::Hs256, settings()).await;
+        let (key_set, _) = ports.key_set(&shop).await.unwrap();
+        assert_eq!(key_set, created.unwrap().1);
+        assert_eq!(key_set.algorithm(), SigningAlgorithm::Hs256);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_concurrent_creations_one_succeeds_and_its_keys_stay() {
+        let (_folder, ports) = ports();
+        let creations: Vec<_> = (0..10)
+            .map(|_| {
+                let ports = ports.clone();
+                let shop = "shop".parse().unwrap();
+                tokio::spawn(async move {
+                    ports.create_domain(shop, SigningAlgorithm::EdDsa, settings()).await
+                })
+            })
+            .collect();
+        let mut created = 0;
+        for creation in creations {
+            created += usize::from(creation.await.unwrap().is_ok());
+        }
+        assert_eq!(created, 1);
+        assert!(ports.key_set(&"shop".parse().unwrap()).await.is_ok());
+    }
 }

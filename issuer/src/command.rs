@@ -9,6 +9,7 @@ use std::{
 
 use postern_issuer::{
     DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Sqlite, SystemClock, router, serve,
+    stop_signal,
 };
 use tokio::net::TcpListener;
 
@@ -138,9 +139,11 @@ async fn run_service(ports: Ports, settings: Serve) -> Outcome {
         Some(url) => url,
         None => format!("http://{address}").parse::<IssuerUrl>()?,
     };
+    let router = router(Arc::new(Issuer::new(ports, url)), token_header);
+    // Who reads that line may send the signal at once.
+    let stop = stop_signal()?;
     print(&format!("listening on http://{address}\n"))?;
-    let issuer = Arc::new(Issuer::new(ports, url));
-    Ok(serve(listener, router(issuer, token_header)).await?)
+    Ok(serve(listener, router, stop).await?)
 }
 
 fn reason(error: &io::Error) -> String {

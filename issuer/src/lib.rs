@@ -38,7 +38,7 @@ pub use crate::{
     key_set::{KeySet, KeyState, PreviousKey, Publication, RotationError},
     password::PasswordError,
     secret::{SecretBytes, SecretText},
-    serve::serve,
+    serve::{serve, stop_signal},
     session::{EndReason, RefreshHash, Session},
     sqlite::Sqlite,
     store::{Store, StoreError},

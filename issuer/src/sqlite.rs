@@ -197,11 +197,6 @@ impl Vault for Sqlite {
         self.write(move |connection| key_sets::replace(connection, &domain, generation, &key_set))
             .await
     }
-
-    async fn remove_key_set(&self, domain: &DomainName) -> Result<(), StoreError> {
-        let domain = domain.clone();
-        self.write(move |connection| key_sets::remove(connection, &domain)).await
-    }
 }
 
 impl From<rusqlite::Error> for StoreError {

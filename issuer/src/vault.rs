@@ -25,7 +25,4 @@ pub trait Vault: Send + Sync {
         generation: u64,
         key_set: &KeySet,
     ) -> Result<(), StoreError>;
-
-    /// Removes the key set of a domain, if there is one.
-    async fn remove_key_set(&self, domain: &DomainName) -> Result<(), StoreError>;
 }

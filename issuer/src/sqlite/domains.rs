@@ -41,7 +41,7 @@ pub(super) fn find(
 pub(super) fn all(connection: &Connection) -> Result<Vec<Domain>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM domains ORDER BY name"))?;
-    statement.query_map([], |row| Ok(domain(row)))?.flatten().collect()
+    statement.query_map([], |row| Ok(domain(row)))?.map(|row| row?).collect()
 }
 
 fn domain(row: &Row<'_>) -> Result<Domain, StoreError> {

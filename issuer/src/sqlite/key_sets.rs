@@ -50,11 +50,6 @@ pub(super) fn replace(
     if replaced == 1 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-pub(super) fn remove(connection: &Connection, domain: &DomainName) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM key_sets WHERE domain = ?1", [domain.as_str()])?;
-    Ok(())
-}
-
 fn document(key_set: &KeySet) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     serde_json::to_vec(key_set).map(Zeroizing::new).map_err(|_| StoreError::Damaged("key set"))
 }

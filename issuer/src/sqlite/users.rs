@@ -43,7 +43,7 @@ pub(super) fn find(
 pub(super) fn all(connection: &Connection, domain: &DomainName) -> Result<Vec<User>, StoreError> {
     let query = format!("SELECT {COLUMNS} FROM users WHERE domain = ?1 ORDER BY username");
     let mut statement = connection.prepare_cached(&query)?;
-    statement.query_map([domain.as_str()], |row| Ok(user(row)))?.flatten().collect()
+    statement.query_map([domain.as_str()], |row| Ok(user(row)))?.map(|row| row?).collect()
 }
 
 pub(super) fn disable(

@@ -54,7 +54,7 @@ async fn who_has_the_set_already_is_not_sent_it() {
     assert!(etag.starts_with("\"1-") && etag.ends_with('"'), "{etag}");
     let weak = format!("W/{etag}");
     let list = format!("\"other\", {etag}");
-    for tags in [&[&etag[..]][..], &[&weak], &[&list], &["*"], &["\"other\"", &etag]] {
+    for tags in [&[etag.as_str()][..], &[&weak], &[&list], &["*"], &["\"other\"", &etag]] {
         let answer = conditional(&fixture, tags).await;
         assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{tags:?}");
         assert_eq!(answer.body, Value::Null);

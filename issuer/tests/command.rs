@@ -1,0 +1,330 @@
+//! The `postern` command as a user runs it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PASSWORD: &str = "correct horse";
+
+fn postern(data_dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+    command.args(arguments).env("POSTERN_DATA_DIR", data_dir);
+    command.env_remove("POSTERN_LISTEN").env_remove("POSTERN_ISSUER_URL");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run_with_input(data_dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = postern(data_dir, arguments).spawn().unwrap();
+    // A command that needs no input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn succeed(data_dir: &Path, arguments: &[&str], input: &str) -> String {
+    let output = run_with_input(data_dir, arguments, input);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors.as_str()), (Some(0), ""), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn fail(data_dir: &Path, arguments: &[&str], input: &str, message: &str) {
+    let output = run_with_input(data_dir, arguments, input);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors), (Some(1), format!("error: {message}\n")));
+    assert_eq!(output.stdout, b"");
+}
+
+fn data() -> (TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    (folder, data_dir)
+}
+
+fn columns(list: &str) -> Vec<Vec<&str>> {
+    list.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// A running `postern serve`; killed when dropped.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(data_dir: &Path, options: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
+        let mut child = postern(data_dir, &arguments).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://").unwrap().to_owned();
+        Self { child, address }
+    }
+
+    /// Sends a request and returns the status and the body.
+    fn send(&self, head: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn login(&self) -> String {
+        let body = json!({ "domain": "shop", "username": "ada", "password": PASSWORD });
+        let (status, body) = self.send("POST /login?next=secret HTTP/1.1", &body.to_string());
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        body["token"].as_str().unwrap().to_owned()
+    }
+
+    fn with_token(&self, request: &str, token: &str) -> u16 {
+        self.send(&format!("{request} HTTP/1.1\r\nAuthorization: Bearer {token}"), "").0
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end; the exit code and what it logged.
+    fn end(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (status.code(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn domains_are_created_and_listed() {
+    let (_folder, data) = data();
+    assert_eq!(columns(&succeed(&data, &["domain", "list"], "")).len(), 1);
+    let created = succeed(&data, &["domain", "create", "shop"], "");
+    assert!(created.starts_with("created domain `shop`: signs ES256 with key `"), "{created}");
+    let options = [
+        "domain",
+        "create",
+        "blog",
+        "--alg",
+        "EdDSA",
+        "--audience",
+        "https://blog.example.com",
+        "--token-lifetime",
+        "60",
+        "--session-lifetime",
+        "3600",
+        "--jwks-max-age",
+        "10",
+    ];
+    succeed(&data, &options, "");
+    let list = succeed(&data, &["domain", "list"], "");
+    let list = columns(&list);
+    let header = ["NAME", "ALG", "TOKEN", "SESSION", "JWKS-MAX-AGE", "CREATED", "AUDIENCE"];
+    assert_eq!(list[0], header);
+    assert_eq!(list[1][..5], ["blog", "EdDSA", "60", "3600", "10"]);
+    assert_eq!(list[1][6], "https://blog.example.com");
+    assert_eq!(list[2][..5], ["shop", "ES256", "300", "604800", "300"]);
+    assert_eq!(list[2][6], "shop");
+}
+
+#[test]
+fn a_refused_domain_changes_nothing() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    let keys = succeed(&data, &["keys", "list", "shop"], "");
+    fail(
+        &data,
+        &["domain", "create", "shop", "--alg", "HS256"],
+        "",
+        "domain `shop` already exists",
+    );
+    assert_eq!(succeed(&data, &["keys", "list", "shop"], ""), keys);
+    let message = "token lifetime of `9` seconds is not within 10 to 86400";
+    fail(&data, &["domain", "create", "blog", "--token-lifetime", "9"], "", message);
+    let message = "session lifetime of `299` seconds is not within 300 to 34560000";
+    fail(&data, &["domain", "create", "blog", "--session-lifetime", "299"], "", message);
+    let message = "JWKS max-age of `0` seconds is not within 1 to 86400";
+    fail(&data, &["domain", "create", "blog", "--jwks-max-age", "0"], "", message);
+    assert_eq!(columns(&succeed(&data, &["domain", "list"], "")).len(), 2);
+    fail(&data, &["keys", "list", "blog"], "", "unknown domain `blog`");
+}
+
+#[test]
+fn wrong_usage_is_code_two() {
+    let (_folder, data) = data();
+    for arguments in [
+        &[][..],
+        &["domain"],
+        &["domain", "create", "Shop"],
+        &["domain", "create", "login"],
+        &["domain", "create", "shop", "--alg", "none"],
+        &["user", "create", "shop", " ada"],
+        &["serve", "--issuer-url", "ftp://example.com"],
+        &["serve", "--issuer-url", "http://example.com?x"],
+        &["serve", "--token-header", "not a header"],
+    ] {
+        let output = run_with_input(&data, arguments, "");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn users_are_created_listed_and_disabled() {
+    let (_folder, data) = data();
+    fail(&data, &["user", "create", "shop", "ada"], PASSWORD, "unknown domain `shop`");
+    succeed(&data, &["domain", "create", "shop"], "");
+    let created = succeed(&data, &["user", "create", "shop", "ada"], "correct horse\nignored\n");
+    assert_eq!(created, "created user `ada` in domain `shop`\n");
+    succeed(&data, &["user", "create", "shop", "Bob B"], PASSWORD);
+    let exists = "user `ada` already exists in domain `shop`";
+    fail(&data, &["user", "create", "shop", "ada"], "another horse\n", exists);
+    for password in ["", "short\n", &"x".repeat(1025)] {
+        let message = "invalid password: use 8 to 1024 bytes";
+        fail(&data, &["user", "create", "shop", "eve"], password, message);
+    }
+    let disabled = succeed(&data, &["user", "disable", "shop", "Bob B"], "");
+    assert_eq!(disabled, "disabled user `Bob B` in domain `shop` and ended their sessions\n");
+    let unknown = "unknown user `eve` in domain `shop`";
+    fail(&data, &["user", "disable", "shop", "eve"], "", unknown);
+    let list = succeed(&data, &["user", "list", "shop"], "");
+    let list = columns(&list);
+    assert_eq!(list[0], ["ID", "STATE", "CREATED", "USERNAME"]);
+    assert_eq!((list[1][1], &list[1][3..]), ("disabled", &["Bob", "B"][..]));
+    assert_eq!((list[2][1], &list[2][3..]), ("active", &["ada"][..]));
+    assert!(!format!("{list:?}").contains("argon2"));
+}
+
+#[test]
+fn keys_are_listed_and_rotated() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    let before = succeed(&data, &["keys", "list", "shop"], "");
+    let before = columns(&before);
+    assert_eq!(before[0], ["KID", "ALG", "STATE", "CREATED", "EXPIRES"]);
+    assert_eq!((before[1][2], before[2][2]), ("next", "current"));
+    let next = before[1][0];
+    let rotated = succeed(&data, &["keys", "rotate", "shop"], "");
+    let expected =
+        format!("rotated the keys of domain `shop`: generation 2 signs with key `{next}`\n");
+    assert_eq!(rotated, expected);
+    let after = succeed(&data, &["keys", "list", "shop"], "");
+    let after = columns(&after);
+    let states: Vec<_> = after[1..].iter().map(|key| (key[2], key[4] == "-")).collect();
+    assert_eq!(states, [("next", true), ("current", true), ("previous", false)]);
+    assert_eq!((after[2][0], after[3][0]), (next, before[2][0]));
+
+    let output = run_with_input(&data, &["keys", "rotate", "shop"], "");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.starts_with("error: the next key is not known everywhere yet: wait `"));
+    succeed(&data, &["keys", "rotate", "shop", "--force"], "");
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line() {
+    let (_folder, data) = data();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let message = format!("cannot listen on `{address}`: the port is taken");
+    fail(&data, &["serve", "--listen", &address], "", &message);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error() {
+    let (folder, _) = data();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = run_with_input(&file, &["domain", "list"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().starts_with("error: cannot open the data in `")
+    );
+}
+
+#[test]
+fn serves_and_follows_what_other_processes_do() {
+    let (_folder, data) = data();
+    let server = Server::start(&data, &[]);
+    succeed(&data, &["domain", "create", "shop", "--alg", "HS256"], "");
+    succeed(&data, &["user", "create", "shop", "ada"], PASSWORD);
+    let old = server.login();
+    succeed(&data, &["keys", "rotate", "shop"], "");
+    let new = server.login();
+    assert_ne!(old.split('.').next(), new.split('.').next(), "another key signs now");
+    for token in [&old, &new] {
+        assert_eq!(server.with_token("GET /auth", token), 200);
+    }
+    succeed(&data, &["user", "disable", "shop", "ada"], "");
+    for token in [&old, &new] {
+        assert_eq!(server.with_token("GET /auth", token), 403);
+        assert_eq!(server.with_token("GET /refresh", token), 401);
+    }
+}
+
+#[test]
+fn sessions_survive_a_kill() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    succeed(&data, &["user", "create", "shop", "ada"], PASSWORD);
+    let options = ["--issuer-url", "https://auth.example.com/"];
+    let server = Server::start(&data, &options);
+    let token = server.login();
+    server.signal("KILL");
+    assert_eq!(server.end().0, None);
+    let server = Server::start(&data, &options);
+    assert_eq!(server.with_token("GET /refresh", &token), 200);
+}
+
+#[test]
+fn stops_in_order_and_logs_no_secret() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    succeed(&data, &["user", "create", "shop", "ada"], PASSWORD);
+    for signal in ["TERM", "INT"] {
+        let server = Server::start(&data, &[]);
+        let token = server.login();
+        assert_eq!(server.with_token("GET /auth?token=secret", &token), 200);
+        assert_eq!(server.with_token("GET /refresh", "no.such.token"), 401);
+        server.signal(signal);
+        let (code, log) = server.end();
+        assert_eq!(code, Some(0));
+        let requests: Vec<_> = log.lines().filter(|line| line.contains("request")).collect();
+        assert_eq!(requests.len(), 3, "{log}");
+        assert!(requests[0].contains("method=POST path=\"/login\" status=200 ms="), "{log}");
+        for secret in [PASSWORD, token.rsplit('.').next().unwrap(), "secret", "no.such.token"] {
+            assert!(!log.contains(secret), "{log}");
+        }
+    }
+}
