@@ -59,7 +59,8 @@ impl ForgedKeys {
     #[must_use]
     pub fn jwks(&self) -> Value {
         let es = self.es.verifying_key();
-        let (rs, ed) = (self.rs.to_public_key(), self.ed.public_key());
+        let rs = self.rs.to_public_key();
+        let ed = SigningKey::<Ed25519>::to_verifying_key(&self.ed);
         json!({ "keys": [
             public(&JsonWebKey::from(es), "es", "ES256"),
             public(&JsonWebKey::from(&rs), "rs", "RS256"),

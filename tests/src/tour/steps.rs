@@ -12,6 +12,8 @@ const API: &str = "/api/orders";
 impl Tour {
     pub(super) async fn show(&mut self) -> Result<(), Failure> {
         self.without_token().await?;
+        let why = "The issuer checks the password and starts a session.";
+        self.transcript.heading(&format!("Log in at `{DOMAIN}`"), why);
         let token = self.login(DOMAIN).await?;
         self.through_the_gate(&token).await?;
         self.fake_identity(&token).await?;
@@ -37,8 +39,6 @@ impl Tour {
     }
 
     async fn login(&mut self, domain: &str) -> Result<String, Failure> {
-        let why = "The issuer checks the password and starts a session.";
-        self.transcript.heading(&format!("Log in at `{domain}`"), why);
         let body = json!({ "domain": domain, "username": USERNAME, "password": PASSWORD });
         let answer = self.ask(self.stage.issuer.client(), Request::post("/login", &body)).await?;
         self.token(&answer)
@@ -50,11 +50,7 @@ impl Tour {
         let request = Request::get(API).bearer(token);
         let seen = self.passes(request).await?;
         self.identity(&seen, token)?;
-        self.expect(
-            "`authorization` at the upstream",
-            &Vec::<&str>::new(),
-            &seen.all("authorization"),
-        )
+        self.expect("tokens at the upstream", &0, &seen.all("authorization").len())
     }
 
     async fn fake_identity(&mut self, token: &str) -> Result<(), Failure> {
@@ -77,9 +73,9 @@ impl Tour {
     }
 
     async fn other_domain(&mut self) -> Result<(), Failure> {
-        let token = self.login(OTHER_DOMAIN).await?;
         let why = "It is genuine, and good at `blog`; this gate trusts `shop` only.";
         self.transcript.heading("The token of another domain", why);
+        let token = self.login(OTHER_DOMAIN).await?;
         let answer = self.ask(self.stage.gate(), Request::get(API).bearer(&token)).await?;
         self.denied(&answer, 401, "issuer_unknown")
     }
@@ -108,7 +104,7 @@ impl Tour {
         if before == after {
             return Err(Failure::new(format!("expected another key than `{before}` to sign")));
         }
-        self.transcript.seen(&format!("key `{before}` signed before, `{after}` signs now"));
+        self.transcript.seen(&format!("the key {before:.8}… signed before, {after:.8}… signs now"));
         for token in [old, &new] {
             let seen = self.passes(Request::get(API).bearer(token)).await?;
             self.identity(&seen, token)?;
@@ -143,7 +139,8 @@ impl Tour {
     }
 
     fn denied(&self, answer: &Response, status: u16, code: &str) -> Result<(), Failure> {
-        self.expect("answer", &(status, code.to_owned()), &(answer.status, answer.code()))
+        let came = format!("{} {}", answer.status, answer.code());
+        self.expect("answer", &format!("{status} {code}"), &came)
     }
 
     fn token(&self, answer: &Response) -> Result<String, Failure> {
@@ -159,22 +156,23 @@ impl Tour {
         let claims = claims_of(token);
         for (header, claim) in [("x-user-id", "sub"), ("x-user-name", "username")] {
             let value = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
-            self.expect(&format!("`{header}` at the upstream"), &vec![value], &seen.all(header))?;
+            let what = format!("{header} at the upstream");
+            self.expect(&what, &value.to_owned(), &seen.all(header).join(", "))?;
         }
         Ok(())
     }
 
-    fn expect<T: PartialEq + std::fmt::Debug>(
+    fn expect<T: PartialEq + std::fmt::Display>(
         &self,
         what: &str,
         expected: &T,
         came: &T,
     ) -> Result<(), Failure> {
         if expected != came {
-            let message = format!("{what}: expected {expected:?}, got {came:?}");
+            let message = format!("{what}: expected `{expected}`, got `{came}`");
             return Err(Failure::new(message));
         }
-        self.transcript.seen(&format!("{what}: {came:?}"));
+        self.transcript.seen(&format!("{what}: {came}"));
         Ok(())
     }
 }

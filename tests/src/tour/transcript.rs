@@ -87,7 +87,7 @@ impl Transcript {
     fn lines(&self, mark: &str, colour: &str, lines: &[String]) {
         for line in lines {
             for part in wrapped(&shortened(line)) {
-                println!("   {}", self.paint(colour, &format!("{mark} {part}")));
+                println!("   {}", self.paint(colour, &format!("{mark} {}", part.trim_end())));
             }
         }
     }

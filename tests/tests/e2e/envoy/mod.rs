@@ -1,0 +1,11 @@
+//! Tests that start a real Envoy.
+
+mod configuration;
+mod headers;
+mod journey;
+mod keys;
+mod large_headers;
+mod logs;
+mod malformed;
+mod outage;
+mod places;

@@ -1,0 +1,66 @@
+//! The gate while the issuer is away.
+
+use std::time::Duration;
+
+use postern_tests::{ForgedKeys, Key, Protocol, Request, base64url, now};
+use serde_json::json;
+
+use crate::shop::{API, DOMAIN, Shop};
+
+#[tokio::test]
+async fn no_keys_at_start_is_503_and_heals() {
+    let mut shop = Shop::closed(&[]);
+    let (envoy, upstream) = shop.gate().await;
+    // What it would say with keys cannot be known: nobody is called unauthorized.
+    let claims = json!({
+        "iss": format!("{}/{DOMAIN}", shop.issuer.url()),
+        "aud": DOMAIN,
+        "exp": now() + 300,
+    });
+    let header = r#"{"alg":"ES256","kid":"any"}"#;
+    let keys = ForgedKeys::generate().unwrap();
+    let forged = keys.sign(Key::Es256, header, claims.to_string());
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let client = envoy.client(protocol);
+        let answer = client.send(Request::get(API).bearer(&forged)).await.unwrap();
+        assert_eq!((answer.status, answer.code().as_str()), (503, "keys_unavailable"));
+        let seconds: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{seconds}");
+        assert_eq!(answer.header("www-authenticate"), "");
+        // What needs no keys is decided without them.
+        assert_eq!(client.send(Request::get(API)).await.unwrap().code(), "token_missing");
+        let stranger = format!("{}.{}.{}", base64url(header), base64url("{}"), base64url("x"));
+        let answer = client.send(Request::get(API).bearer(&stranger)).await.unwrap();
+        assert_eq!(answer.code(), "issuer_unknown");
+        assert_eq!(client.send(Request::get("/healthz")).await.unwrap().status, 200);
+    }
+    assert_eq!(upstream.requests(), 2, "only the open path");
+
+    shop.issuer.start().await.unwrap();
+    let request = Request::get(API).bearer(&shop.login().await);
+    envoy.wait_for_status(&request, 200, Duration::from_secs(25)).await.unwrap();
+    // Now that there are keys, the forgery is one.
+    let answer = envoy.client(Protocol::Http1).send(Request::get(API).bearer(&forged)).await;
+    assert_eq!(answer.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn keys_that_were_fetched_outlive_the_issuer() {
+    let mut shop = Shop::open(&["--jwks-max-age", "1"]).await;
+    let token = shop.login().await;
+    let (envoy, _upstream) = shop.gate().await;
+    let request = Request::get(API).bearer(&token);
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        assert_eq!(envoy.client(protocol).send(request.clone()).await.unwrap().status, 200);
+    }
+    shop.issuer.stop();
+    // Longer than the key set's `max-age`: the gate has asked for a fresh one, in vain.
+    let end = std::time::Instant::now() + Duration::from_secs(5);
+    while std::time::Instant::now() < end {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let answer = envoy.client(protocol).send(request.clone()).await.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

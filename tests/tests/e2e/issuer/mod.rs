@@ -1,0 +1,4 @@
+//! Tests of the issuer as a process.
+
+mod crash;
+mod refresh;

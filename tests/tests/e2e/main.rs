@@ -1,0 +1,17 @@
+//! End to end, on the real programs.
+//!
+//! Tests under `envoy::` start a real Envoy with the built filter; the others need only the
+//! issuer. One binary, because each would link everything again.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
+mod envoy;
+mod issuer;
+mod local_gate;
+mod shop;
