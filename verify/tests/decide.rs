@@ -345,6 +345,30 @@ fn a_failed_token_does_not_reach_the_upstream_either() {
 }
 
 #[test]
+fn forward_keeps_a_failed_token_too() {
+    let policy = policy(
+        json!({"requires_any": {"requirements": [
+            {"provider_name": "a"}, {"allow_missing_or_failed": {}}]}}),
+        json!({"forward": true}),
+    );
+    let forged = bearer(&token().replace('.', ".A"));
+    let forward = allowed(decide(&policy, "/api/x", &[("authorization", &forged)]));
+    assert_eq!(forward, Forward::default());
+}
+
+#[test]
+fn what_a_failed_alternative_has_verified_does_not_go_upstream() {
+    let both = json!({"requires_all": {"requirements": [
+        {"provider_name": "a"}, {"provider_name": "b"}]}});
+    let requires =
+        json!({"requires_any": {"requirements": [both, {"allow_missing_or_failed": {}}]}});
+    let policy = policy(requires, json!({}));
+    let forward = allowed(decide(&policy, "/api/x", &[("authorization", &bearer(&token()))]));
+    assert_eq!(forward.set_headers, []);
+    assert_eq!(forward.remove_headers, ["authorization"]);
+}
+
+#[test]
 fn a_denial_is_answered_by_the_book() {
     let policy = policy(json!({"provider_name": "a"}), json!({}));
     let answer = |target, headers: &[(&str, &str)]| match decide(&policy, target, headers) {

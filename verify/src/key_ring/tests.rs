@@ -141,6 +141,19 @@ fn an_unknown_key_causes_one_fetch_and_then_a_pause() {
 }
 
 #[test]
+fn an_unknown_key_does_not_cut_a_back_off_short() {
+    let mut ring = filled();
+    for second in [100, 101, 103, 107] {
+        fails(&mut ring, second);
+    }
+    assert_eq!(ring.next_wakeup(), Some(at(115)));
+    assert_eq!(state(&ring, "b", 114), "ready");
+    ring.demand(0, at(114));
+    assert_eq!(ring.poll_fetch(at(114)), None);
+    assert_eq!(state(&ring, "b", 115), "await");
+}
+
+#[test]
 fn a_withdrawn_key_is_gone_at_once() {
     let mut ring = filled();
     ring.poll_fetch(at(100)).unwrap();
