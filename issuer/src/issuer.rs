@@ -147,6 +147,7 @@ impl Issuer {
         let user = self.authenticated(&domain, username, password).await?;
         let now = self.ports.clock.now();
         let (session, refresh) = Session::start(&user, now, domain.settings.session_lifetime);
+        // The store refuses disabled users, and it alone can do so without a race.
         if !self.ports.store.create_session(&session).await? {
             return Err(Refusal::Credentials);
         }
@@ -266,8 +267,7 @@ impl Issuer {
         };
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let matches = self.passwords.check(password, hash).await?;
-        let allowed = user.filter(|user| matches && user.disabled_at.is_none());
-        allowed.ok_or(Refusal::Credentials)
+        user.filter(|_| matches).ok_or(Refusal::Credentials)
     }
 
     async fn recognize(&self, token: &[u8]) -> Result<Presented, Refusal> {

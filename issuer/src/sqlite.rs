@@ -216,6 +216,8 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
     // With WAL the default would lose acknowledged commits in a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // A private key that was replaced must not stay behind in a free page of the file.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     Ok(connection)
 }
 
@@ -287,6 +289,7 @@ mod tests {
             };
             assert_eq!(pragma("synchronous").unwrap(), 2);
             assert_eq!(pragma("foreign_keys").unwrap(), 1);
+            assert_eq!(pragma("secure_delete").unwrap(), 1);
             let mode: String =
                 connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
