@@ -38,6 +38,11 @@ async fn rotation_under_continuous_requests_loses_none() {
     rotate(&shop.issuer).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     ended.store(true, Ordering::SeqCst);
+    // The gate has not become one that lets everything pass.
+    let mut forged = oldest;
+    forged.replace_range(forged.len() - 8.., "AAAAAAAA");
+    let answer = envoy.client(Protocol::Http1).send(Request::get(API).bearer(&forged)).await;
+    assert_eq!(answer.unwrap().code(), "signature_invalid");
     for client in clients {
         let report = client.await.unwrap();
         assert!(report.requests > 100, "only {} requests", report.requests);

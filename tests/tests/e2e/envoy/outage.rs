@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_tests::{ForgedKeys, Key, Protocol, Request, base64url, now};
+use postern_tests::{ForgedKeys, Key, Protocol, Request, base64url, now, wait_until};
 use serde_json::json;
 
 use crate::shop::{API, DOMAIN, Shop};
@@ -49,10 +49,16 @@ async fn keys_that_were_fetched_outlive_the_issuer() {
     let mut shop = Shop::open(&["--jwks-max-age", "1"]).await;
     let token = shop.login().await;
     let (envoy, _upstream) = shop.gate().await;
+    let mut forged = token.clone();
+    forged.replace_range(forged.len() - 8.., "AAAAAAAA");
     let request = Request::get(API).bearer(&token);
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        assert_eq!(envoy.client(protocol).send(request.clone()).await.unwrap().status, 200);
-    }
+    // Each of Envoy's threads, two workers and the main one, has an instance of the filter and
+    // fetches for itself.
+    wait_until("keys in every thread", Duration::from_secs(10), async || {
+        envoy.log().matches("`shop` has 2 keys").count() >= 3
+    })
+    .await
+    .unwrap();
     shop.issuer.stop();
     // Longer than the key set's `max-age`: the gate has asked for a fresh one, in vain.
     let end = std::time::Instant::now() + Duration::from_secs(5);
@@ -60,6 +66,8 @@ async fn keys_that_were_fetched_outlive_the_issuer() {
         for protocol in [Protocol::Http1, Protocol::Http2] {
             let answer = envoy.client(protocol).send(request.clone()).await.unwrap();
             assert_eq!(answer.status, 200, "{}", answer.body);
+            let answer = envoy.client(protocol).send(Request::get(API).bearer(&forged)).await;
+            assert_eq!(answer.unwrap().code(), "signature_invalid");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
