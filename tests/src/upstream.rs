@@ -79,7 +79,7 @@ fn echo(request: &hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         .collect();
     let target = request.uri().to_string();
     let body = json!({ "method": request.method().as_str(), "target": target, "headers": headers });
-    let mut response = hyper::Response::new(Full::new(Bytes::from(body.to_string())));
+    let mut response = hyper::Response::new(Full::new(Bytes::from(format!("{body}\n"))));
     let json = hyper::header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
     response

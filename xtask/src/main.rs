@@ -32,8 +32,7 @@ usage: cargo xtask <command> [options]
                   a filter narrows the tests by name, as nextest understands it
 
 Environment:
-  CI=true           a missing program is a failure, not a skipped test
-  POSTERN_VECTORS   a folder of third-party test vectors
+  CI=true   a missing program is a failure, not a skipped test
 ";
 
 fn main() -> ExitCode {

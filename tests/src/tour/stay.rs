@@ -2,28 +2,19 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::stage::{DOMAIN, PASSWORD, USERNAME};
 use super::{Options, Tour};
 use crate::Failure;
 
 impl Tour {
+    /// Watches over the programs until one of them ends: never, when all is well.
     pub(super) async fn stay(&mut self, options: &Options) -> Result<(), Failure> {
         print!("{}", hints(options));
-        let failed = || Failure::while_doing("waiting for a signal");
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = tick.tick() => self.still_running()?,
-            }
+            tick.tick().await;
+            self.still_running()?;
         }
-        println!("\nending Envoy and the issuer");
-        Ok(())
     }
 
     fn still_running(&mut self) -> Result<(), Failure> {
