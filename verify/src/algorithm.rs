@@ -52,6 +52,7 @@ impl fmt::Display for Algorithm {
 }
 
 type VerifyingKeyOf<A> = <A as jwt_compact::Algorithm>::VerifyingKey;
+pub(crate) type Ed25519Key = VerifyingKeyOf<Ed25519>;
 
 /// A key that checks signatures of the one algorithm that it names.
 ///
@@ -61,7 +62,7 @@ pub(crate) enum VerifyingKey {
     Hs256(Hs256Key),
     Rs256(Box<RsaPublicKey>),
     Es256(Box<VerifyingKeyOf<Es256>>),
-    EdDsa(VerifyingKeyOf<Ed25519>),
+    EdDsa(Ed25519Key),
 }
 
 impl VerifyingKey {

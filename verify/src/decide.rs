@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::{
     denial::Denial,
-    forward::{Forward, Upstream},
+    forward::{Forward, Identity, forward},
     key_ring::{KeyRing, KeysAtHand},
     location,
     policy::{Fallback, Location, Policy, Provider, ProviderIndex, Requirement},
     request::Request,
-    token::{MAX_TOKEN_BYTES, UnverifiedToken, VerifiedToken},
+    token::{MAX_TOKEN_BYTES, UnverifiedToken},
 };
 
 /// The core's total answer to a request. Exhaustive, so that no adapter can forget a case.
@@ -41,15 +41,29 @@ impl Policy {
             Ok(requirement) => requirement,
             Err(denial) => return Decision::Deny(denial),
         };
-        let mut evaluation =
-            Evaluation { policy: self, request, keys, now, upstream: Upstream::default() };
+        let mut evaluation = Evaluation {
+            policy: self,
+            request,
+            keys,
+            now,
+            parsed: Vec::new(),
+            identities: Vec::new(),
+        };
         match evaluation.judge(requirement) {
-            Outcome::Satisfied => {
-                Decision::Allow(evaluation.upstream.forward(request, self.identity_headers()))
-            }
+            Outcome::Satisfied => Decision::Allow(forward(
+                request,
+                &self.named_providers(requirement),
+                evaluation.identities,
+                self.identity_headers(),
+            )),
             Outcome::Failed(denial) => Decision::Deny(denial),
             Outcome::Await(provider) => Decision::AwaitKeys(provider),
         }
+    }
+
+    fn named_providers(&self, requirement: &Requirement) -> Vec<&Provider> {
+        let named = requirement.providers();
+        named.into_iter().filter_map(|index| self.providers.get(index)).collect()
     }
 }
 
@@ -58,10 +72,13 @@ struct Evaluation<'a, 'r> {
     request: &'a Request<'r>,
     keys: &'a KeyRing,
     now: Duration,
-    upstream: Upstream<'a>,
+    /// The tokens that were looked at: several providers may look at the same one.
+    parsed: Vec<(&'r [u8], Result<UnverifiedToken<'r>, Denial>)>,
+    /// The tokens that passed.
+    identities: Vec<Identity<'a>>,
 }
 
-impl<'a> Evaluation<'a, '_> {
+impl<'a, 'r> Evaluation<'a, 'r> {
     fn judge(&mut self, requirement: &Requirement) -> Outcome {
         match requirement {
             Requirement::Open => Outcome::Satisfied,
@@ -71,17 +88,23 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// All have to be satisfied. A failure outweighs waiting: no key can heal it.
+    /// All have to be satisfied. A failure outweighs waiting: no key can heal it. Every member is
+    /// judged, for whoever asks whether a token is missing must hear of a bad one beside it.
     fn judge_all(&mut self, members: &[Requirement]) -> Outcome {
-        let mut outcome = Outcome::Satisfied;
+        let mut waiting = None;
+        let mut nearest: Option<Denial> = None;
         for member in members {
             match self.judge(member) {
                 Outcome::Satisfied => {}
-                Outcome::Failed(denial) => return Outcome::Failed(denial),
-                waiting @ Outcome::Await(_) => outcome = waiting,
+                Outcome::Failed(denial) => nearest = Some(nearer(nearest, denial)),
+                Outcome::Await(provider) => waiting = waiting.or(Some(provider)),
             }
         }
-        outcome
+        match (nearest, waiting) {
+            (Some(denial), _) => Outcome::Failed(denial),
+            (None, Some(provider)) => Outcome::Await(provider),
+            (None, None) => Outcome::Satisfied,
+        }
     }
 
     /// The first satisfied one decides. Waiting outweighs a failure: the keys may turn it.
@@ -89,17 +112,14 @@ impl<'a> Evaluation<'a, '_> {
         let mut nearest = Denial::TokenMissing;
         let mut waiting = None;
         for member in members {
-            let before = self.upstream.clone();
+            let before = self.identities.len();
             match self.judge(member) {
                 Outcome::Satisfied => return Outcome::Satisfied,
                 Outcome::Await(provider) => waiting = waiting.or(Some(provider)),
-                Outcome::Failed(denial) if denial.progress() > nearest.progress() => {
-                    nearest = denial;
-                }
-                Outcome::Failed(_) => {}
+                Outcome::Failed(denial) => nearest = nearer(Some(nearest), denial),
             }
-            // What a failed member has gathered must not go upstream; that a token was tried stays.
-            self.upstream.identities = before.identities;
+            // What a failed member has gathered must not go upstream.
+            self.identities.truncate(before);
         }
         match (waiting, fallback) {
             (Some(provider), _) => Outcome::Await(provider),
@@ -113,7 +133,6 @@ impl<'a> Evaluation<'a, '_> {
         let Some(provider) = self.policy.providers.get(index) else {
             return Outcome::Failed(Denial::NoMatchingRule);
         };
-        self.upstream.tried.push(provider);
         match location::find(self.request, &provider.locations) {
             Err(denial) => Outcome::Failed(denial),
             Ok(None) => Outcome::Failed(Denial::TokenMissing),
@@ -125,12 +144,11 @@ impl<'a> Evaluation<'a, '_> {
         &mut self,
         index: ProviderIndex,
         provider: &'a Provider,
-        text: &[u8],
+        text: &'r [u8],
         location: &'a Location,
     ) -> Outcome {
-        let token = match UnverifiedToken::parse(text, MAX_TOKEN_BYTES) {
-            Ok(token) if token.issuer() == Some(&provider.claim_rules.issuer) => token,
-            Ok(_) => return Outcome::Failed(Denial::IssuerUnknown),
+        let token = match self.token_of(text, &provider.claim_rules.issuer) {
+            Ok(token) => token,
             Err(denial) => return Outcome::Failed(denial),
         };
         let keys = match self.keys.at_hand(index, token.key_id(), self.now) {
@@ -143,18 +161,33 @@ impl<'a> Evaluation<'a, '_> {
         let verified =
             token.verify(keys).and_then(|signed| signed.check(&provider.claim_rules, self.now));
         match verified {
-            Ok(verified) => self.accept(provider, location, &verified),
+            Ok(verified) => {
+                self.identities.push(Identity::new(provider, location, &verified));
+                Outcome::Satisfied
+            }
             Err(denial) => Outcome::Failed(denial),
         }
     }
 
-    fn accept(
-        &mut self,
-        provider: &'a Provider,
-        location: &'a Location,
-        token: &VerifiedToken<'_>,
-    ) -> Outcome {
-        self.upstream.accept(provider, location, token);
-        Outcome::Satisfied
+    /// The token of this text, if it names `issuer`.
+    fn token_of(&mut self, text: &'r [u8], issuer: &str) -> Result<UnverifiedToken<'r>, Denial> {
+        let known = self.parsed.iter().position(|(parsed, _)| *parsed == text);
+        let index = known.unwrap_or(self.parsed.len());
+        if known.is_none() {
+            self.parsed.push((text, UnverifiedToken::parse(text, MAX_TOKEN_BYTES)));
+        }
+        match self.parsed.get(index) {
+            Some((_, Ok(token))) if token.issuer() == Some(issuer) => Ok(token.clone()),
+            Some((_, Err(denial))) => Err(denial.clone()),
+            _ => Err(Denial::IssuerUnknown),
+        }
+    }
+}
+
+/// Of two denials the one whose token came nearer to being accepted; the earlier one of equals.
+fn nearer(earlier: Option<Denial>, later: Denial) -> Denial {
+    match earlier {
+        Some(denial) if denial.progress() >= later.progress() => denial,
+        _ => later,
     }
 }

@@ -11,6 +11,13 @@ use std::{fmt, time::Duration};
 pub enum Denial {
     /// The request's path can be read in more than one way (see [`crate::Request`]).
     PathAmbiguous,
+    /// The request's path is longer than rules are matched against.
+    PathTooLong {
+        /// Length of the path, in bytes.
+        bytes: usize,
+        /// The bound, in bytes.
+        limit: usize,
+    },
     /// No rule of the policy matches, and what no rule opens stays shut.
     NoMatchingRule,
     /// The rule requires a token and none of the places where one may stand has it.
@@ -177,6 +184,7 @@ impl Denial {
         use Challenge::{InvalidRequest, InvalidToken, None, Plain};
         match self {
             Self::PathAmbiguous => (400, None, "path_ambiguous", "the request path can be read in more than one way"),
+            Self::PathTooLong { .. } => (414, None, "path_too_long", "the request path is too long"),
             Self::NoMatchingRule => (403, None, "no_matching_rule", "no rule opens this path"),
             Self::TokenMissing => (401, Plain, "token_missing", "a token is required"),
             Self::MultipleTokens => (400, InvalidRequest, "multiple_tokens", "the request holds more than one token"),
@@ -209,7 +217,7 @@ impl fmt::Display for Denial {
         let (_, _, code, message) = self.row();
         write!(formatter, "{code}: {message}")?;
         match self {
-            Self::TokenTooLarge { bytes, limit } => {
+            Self::TokenTooLarge { bytes, limit } | Self::PathTooLong { bytes, limit } => {
                 write!(formatter, " ({bytes} bytes, at most {limit})")
             }
             Self::TokenExpired { expiration, now } => {

@@ -1,6 +1,6 @@
 //! What goes upstream: identity headers in, tokens out.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The changes to make to a request that is let through. Removals come first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Forward {
     /// Header fields to remove, all copies of each. Lower case.
     pub remove_headers: Vec<String>,
@@ -22,82 +22,98 @@ pub struct Forward {
     pub target: Option<Vec<u8>>,
 }
 
-/// What an evaluation has gathered so far.
-#[derive(Default, Clone)]
-pub(crate) struct Upstream<'a> {
-    /// The providers whose token was looked for.
-    pub(crate) tried: Vec<&'a Provider>,
-    /// The tokens that passed.
-    pub(crate) identities: Vec<Identity<'a>>,
-}
-
 /// What one verified token says, and where it stood.
-#[derive(Clone)]
 pub(crate) struct Identity<'a> {
     location: &'a Location,
     keep_token: bool,
     headers: Vec<(String, Vec<u8>)>,
 }
 
-impl<'a> Upstream<'a> {
-    pub(crate) fn accept(
-        &mut self,
+impl<'a> Identity<'a> {
+    pub(crate) fn new(
         provider: &'a Provider,
         location: &'a Location,
         token: &VerifiedToken<'_>,
-    ) {
+    ) -> Self {
         let headers = identity_headers(provider, token);
-        self.identities.push(Identity { location, keep_token: provider.forward, headers });
+        Self { location, keep_token: provider.forward, headers }
     }
+}
 
-    /// The changes to `request`. Every identity header that the client sent is removed, and so is
-    /// every token in a place that was looked at, verified or not, unless the provider that
-    /// verified it says `forward`: what reaches the service in such a place has passed the gate.
-    pub(crate) fn forward<'h>(
-        self,
-        request: &Request<'_>,
-        identity_headers: impl Iterator<Item = &'h str>,
-    ) -> Forward {
-        let taken = self.taken_locations();
-        let mut forward = Forward::default();
-        for name in identity_headers {
-            forward.remove_headers.extend(copies(request, name));
-        }
-        take_headers(&taken, request, &mut forward);
-        take_cookies(&taken, request, &mut forward);
-        take_params(&taken, request, &mut forward);
-        for (name, value) in self.identities.into_iter().flat_map(|identity| identity.headers) {
-            forward.set_headers.retain(|(set, _)| *set != name);
-            forward.set_headers.push((name, value));
-        }
-        forward
+/// The changes to `request`. Every identity header that the client sent is removed, and so is
+/// every token in a place where one of `providers` looks for tokens, verified or not, unless the
+/// provider that verified it says `forward`: what reaches the service there has passed the gate.
+pub(crate) fn forward<'h>(
+    request: &Request<'_>,
+    providers: &[&Provider],
+    identities: Vec<Identity<'_>>,
+    identity_header_names: impl Iterator<Item = &'h str>,
+) -> Forward {
+    let kept = |location: &Location| {
+        identities.iter().any(|found| found.keep_token && found.location == location)
+    };
+    let locations = providers.iter().flat_map(|provider| &provider.locations);
+    let taken: Vec<&Location> = locations.filter(|location| !kept(location)).collect();
+    let mut forward = Forward::default();
+    for name in identity_header_names {
+        forward.remove(copies(request, name));
     }
+    take_headers(&taken, request, &mut forward);
+    take_cookies(&taken, request, &mut forward);
+    take_params(&taken, request, &mut forward);
+    for (name, value) in identities.into_iter().flat_map(|identity| identity.headers) {
+        forward.set_headers.retain(|(set, _)| *set != name);
+        forward.set_headers.push((name, value));
+    }
+    forward
+}
 
-    fn taken_locations(&self) -> Vec<&'a Location> {
-        let kept = |location: &Location| {
-            self.identities.iter().any(|found| found.keep_token && found.location == location)
-        };
-        let stripping = self.tried.iter().filter(|provider| !provider.forward);
-        let locations = stripping.flat_map(|provider| &provider.locations);
-        locations.filter(|location| !kept(location)).collect()
+impl Forward {
+    fn remove(&mut self, names: impl IntoIterator<Item = String>) {
+        for name in names {
+            if !self.remove_headers.contains(&name) {
+                self.remove_headers.push(name);
+            }
+        }
+    }
+}
+
+/// Values are identities and cookies: they stay out of debug output.
+impl fmt::Debug for Forward {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set: Vec<&str> = self.set_headers.iter().map(|(name, _)| name.as_str()).collect();
+        formatter
+            .debug_struct("Forward")
+            .field("remove_headers", &self.remove_headers)
+            .field("set_headers", &set)
+            .field("target_changed", &self.target.is_some())
+            .finish()
     }
 }
 
 /// The names under which the client sent a header. Upstreams in the CGI tradition read `X_User` as
-/// `X-User`, so a copy with underscores is one too.
+/// `X-User`, and some fold every sign, so a copy with other signs is one too.
 fn copies(request: &Request<'_>, name: &str) -> BTreeSet<String> {
-    let is_copy = |sent: &String| sent.replace('_', "-") == name.replace('_', "-");
-    request.headers.iter().map(|field| field.0.to_ascii_lowercase()).filter(is_copy).collect()
+    let sent = request.headers.iter().map(|field| field.0);
+    sent.filter(|sent| is_copy(sent, name)).map(str::to_ascii_lowercase).collect()
 }
 
+fn is_copy(sent: &str, name: &str) -> bool {
+    let fold =
+        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    sent.len() == name.len() && sent.bytes().map(fold).eq(name.bytes().map(fold))
+}
+
+/// A header that holds something else than a token, such as Basic credentials, stays; its
+/// respelled copies do not, for nobody has looked into them.
 fn take_headers(taken: &[&Location], request: &Request<'_>, forward: &mut Forward) {
     for location in taken {
         let Location::Header { name, .. } = location else { continue };
-        let holds_token =
-            !matches!(location::find(request, std::slice::from_ref(*location)), Ok(None));
-        if holds_token && !forward.remove_headers.contains(name) {
-            forward.remove_headers.push(name.clone());
-        }
+        let found = location::find(request, std::slice::from_ref(*location));
+        let holds_token = !matches!(found, Ok(None));
+        let mut names = copies(request, name);
+        names.retain(|sent| holds_token || sent != name);
+        forward.remove(names);
     }
 }
 
@@ -112,7 +128,7 @@ fn take_cookies(taken: &[&Location], request: &Request<'_>, forward: &mut Forwar
     if names.is_empty() || request.values("cookie").next().is_none() {
         return;
     }
-    forward.remove_headers.push("cookie".to_owned());
+    forward.remove(["cookie".to_owned()]);
     if let Some(rest) = location::without_cookies(request, &names) {
         forward.set_headers.push(("cookie".to_owned(), rest));
     }

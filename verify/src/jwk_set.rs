@@ -9,7 +9,7 @@ use jwt_compact::{
 use serde_json::{Map, Value};
 
 use crate::{
-    algorithm::{Algorithm, VerifyingKey},
+    algorithm::{Algorithm, Ed25519Key, VerifyingKey},
     base64url, json,
 };
 
@@ -17,6 +17,8 @@ use crate::{
 pub const MAX_JWK_SET_BYTES: usize = 256 * 1024;
 /// Most keys that a document may hold.
 const MAX_KEYS: usize = 256;
+/// How much of a `kid` a message shows.
+const SHOWN_KEY_ID_CHARS: usize = 48;
 /// Members of a JWK that only the holder of a private key has (RFC 7518 §6.2.2, §6.3.2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
@@ -73,20 +75,15 @@ pub enum JwkSetError {
     NotAJwkSet,
     /// More keys than a set may hold (256).
     TooManyKeys,
-    /// The set has keys, and none of them can be used. The first reason is given.
-    NoUsableKey {
-        /// The first key that was left out.
-        first: SkippedKey,
-    },
 }
 
 impl JwkSet {
     /// Parses a JWK Set document. Keys that cannot be used are left out and listed by
-    /// [`JwkSet::skipped`]. An empty `keys` array is a valid set that knows no key.
+    /// [`JwkSet::skipped`]. A set without any usable key is valid: it withdraws all others.
     ///
     /// # Errors
     ///
-    /// [`JwkSetError`] where the document is no JWK Set, or none of its keys can be used.
+    /// [`JwkSetError`] where the document is no JWK Set.
     pub fn parse(document: &[u8], kinds: KeyKinds) -> Result<Self, JwkSetError> {
         let mut set = Self { keys: Vec::new(), skipped: Vec::new() };
         for (index, value) in key_values(document)?.iter().enumerate() {
@@ -97,12 +94,7 @@ impl JwkSet {
                 Err(reason) => set.skipped.push(SkippedKey { index, key_id, reason }),
             }
         }
-        match set.skipped.first() {
-            Some(first) if set.keys.is_empty() => {
-                Err(JwkSetError::NoUsableKey { first: first.clone() })
-            }
-            _ => Ok(set),
-        }
+        Ok(set)
     }
 
     /// The keys that were left out, and why.
@@ -236,8 +228,11 @@ fn edwards_key(members: &Map<String, Value>) -> Result<VerifyingKey, &'static st
     if members.get("crv").is_none_or(|curve| curve != "Ed25519") {
         return Err("`crv` is not supported");
     }
-    let key = jwt_compact::alg::VerifyingKey::from_slice(&bytes(members, "x")?)
-        .map_err(|_| "an Ed25519 key must have 32 bytes")?; // RFC 8037 §2
+    let key: Ed25519Key = jwt_compact::alg::VerifyingKey::from_slice(&bytes(members, "x")?)
+        .map_err(|_| "`x` is not an Ed25519 key")?; // RFC 8037 §2
+    if key.is_weak() {
+        return Err("an Ed25519 key of small order fits any message"); // RFC 8032 §8.9
+    }
     Ok(VerifyingKey::EdDsa(key))
 }
 
@@ -260,7 +255,9 @@ impl fmt::Display for SkippedKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "keys[{}]", self.index)?;
         if let Some(key_id) = &self.key_id {
-            write!(formatter, " (`{key_id}`)")?;
+            // The document is a stranger's text, and this one goes into a log.
+            let shown = key_id.chars().take(SHOWN_KEY_ID_CHARS).flat_map(char::escape_debug);
+            write!(formatter, " (`{}`)", shown.collect::<String>())?;
         }
         write!(formatter, ": {}", self.reason)
     }
@@ -275,9 +272,6 @@ impl fmt::Display for JwkSetError {
             Self::NotJson { message } => write!(formatter, "the JWK Set is not JSON: {message}"),
             Self::NotAJwkSet => formatter.write_str("a JWK Set is an object with an array `keys`"),
             Self::TooManyKeys => write!(formatter, "the JWK Set has more than {MAX_KEYS} keys"),
-            Self::NoUsableKey { first } => {
-                write!(formatter, "the JWK Set has no usable key; {first}")
-            }
         }
     }
 }
@@ -338,6 +332,8 @@ mod tests {
     fn leaves_out_what_cannot_be_used_and_says_why() {
         let rsa = || json!({"kty": "RSA", "n": RSA_N, "e": "AQAB"});
         let hs = || json!({"kty": "oct", "k": SECRET});
+        let ed = || json!({"kty": "OKP", "crv": "Ed25519", "x": ED_X});
+        let weak = format!("AQ{}", "A".repeat(41));
         let even = format!("{}B", EC_Y.split_at(42).0);
         for (key, changes, expected) in [
             (ec(), json!({"d": EC_X}), "it holds private members"),
@@ -364,6 +360,8 @@ mod tests {
             (rsa(), json!({"e": "AQ"}), "an RSA exponent must be odd and at least 3"),
             (rsa(), json!({"e": "AQAA"}), "an RSA exponent must be odd and at least 3"),
             (rsa(), json!({"e": 3}), "a key member is missing or is not base64url"),
+            (ed(), json!({"x": "AQ"}), "`x` is not an Ed25519 key"),
+            (ed(), json!({"x": weak}), "an Ed25519 key of small order fits any message"),
             (hs(), json!({"k": "c2hvcnQ"}), "an HS256 secret must have at least 256 bits"),
         ] {
             assert_eq!(reason(key, changes.clone()), expected, "{changes}");
@@ -390,11 +388,10 @@ mod tests {
         let twice = r#"{"keys": [], "keys": []}"#;
         let error = JwkSet::parse(twice.as_bytes(), KeyKinds::PublicOnly).unwrap_err();
         assert!(error.to_string().contains("stands twice"), "{error}");
-        let error = parse(json!([{"kid": "k", "kty": "EC"}]), KeyKinds::PublicOnly).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the JWK Set has no usable key; keys[0] (`k`): `crv` is not supported"
-        );
+        let kid = format!("k\n{}", "x".repeat(100));
+        let set = parse(json!([{"kid": kid, "kty": "EC"}]), KeyKinds::PublicOnly).unwrap();
+        let shown = format!("keys[0] (`k\\n{}`): `crv` is not supported", "x".repeat(46));
+        assert_eq!((set.len(), set.skipped()[0].to_string()), (0, shown));
         let many = parse(json!(vec![json!({}); MAX_KEYS + 1]), KeyKinds::PublicOnly);
         assert!(matches!(many, Err(JwkSetError::TooManyKeys)));
         let large = vec![b' '; MAX_JWK_SET_BYTES + 1];

@@ -38,6 +38,7 @@ struct RemoteSlot {
     generation: u64,
     /// When the fetch that is under way began.
     in_flight_since: Option<Duration>,
+    /// When the last fetch began or, if it has, ended.
     last_attempt: Option<Duration>,
     failures: u32,
     next_attempt: Duration,
@@ -46,6 +47,7 @@ struct RemoteSlot {
 #[derive(Debug)]
 struct HeldSet {
     keys: JwkSet,
+    document: Vec<u8>,
     etag: Option<Vec<u8>>,
     confirmed: Duration,
 }
@@ -149,13 +151,16 @@ impl KeyRing {
         }
     }
 
-    /// Asks for a provider's keys ahead of time, as [`crate::Decision::AwaitKeys`] wants it: the
-    /// next [`KeyRing::poll_fetch`] will name it, unless a fetch is under way or backing off.
-    pub fn demand(&mut self, provider: usize, now: Duration) {
-        if let Some(Slot::Remote(remote)) = self.slots.get_mut(provider)
-            && remote.may_refetch(now)
-        {
-            remote.next_attempt = now;
+    /// Asks for a provider's keys ahead of time, as [`crate::Decision::AwaitKeys`] wants it.
+    /// Returns whether that made a fetch due that was not, so that [`KeyRing::poll_fetch`] is worth
+    /// asking at once; not where one is due already, under way or backing off.
+    pub fn demand(&mut self, provider: usize, now: Duration) -> bool {
+        match self.slots.get_mut(provider) {
+            Some(Slot::Remote(remote)) if remote.may_refetch(now) && !remote.is_due(now) => {
+                remote.next_attempt = now;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -214,7 +219,10 @@ impl RemoteSlot {
                 if knows || !may_learn { KeysAtHand::Ready(&held.keys) } else { KeysAtHand::Await }
             }
             None if self.failures == 0 || self.next_attempt <= now => KeysAtHand::Await,
-            None => KeysAtHand::Unavailable { retry_after: self.next_attempt.saturating_sub(now) },
+            None => {
+                let retry_after = self.next_attempt.saturating_sub(now).min(MAX_BACK_OFF);
+                KeysAtHand::Unavailable { retry_after }
+            }
         }
     }
 
@@ -231,7 +239,8 @@ impl RemoteSlot {
 
     fn is_in_flight(&self, now: Duration) -> bool {
         let limit = self.source.timeout + LOST_FETCH_GRACE;
-        self.in_flight_since.is_some_and(|since| now.saturating_sub(since) <= limit)
+        let age = self.in_flight_since.and_then(|since| now.checked_sub(since));
+        age.is_some_and(|age| age <= limit)
     }
 
     fn is_due(&self, now: Duration) -> bool {
@@ -257,6 +266,7 @@ impl RemoteSlot {
 
     fn end_fetch(&mut self, fetched: Fetched<'_>, now: Duration) -> Result<KeyUpdate, FetchError> {
         self.in_flight_since = None;
+        self.last_attempt = Some(now);
         let result = self.take(fetched, now);
         let wait = if result.is_ok() {
             self.failures = 0;
@@ -290,12 +300,17 @@ impl RemoteSlot {
         etag: Option<&[u8]>,
         now: Duration,
     ) -> Result<KeyUpdate, JwkSetError> {
+        let etag = etag.map(<[u8]>::to_vec);
+        if let Some(held) = self.held.as_mut().filter(|held| held.document == body) {
+            (held.etag, held.confirmed) = (etag, now);
+            return Ok(KeyUpdate::Unchanged);
+        }
         let keys = JwkSet::parse(body, KeyKinds::PublicOnly)?;
         let update = KeyUpdate::Replaced {
             keys: keys.len(),
             skipped: keys.skipped().iter().map(ToString::to_string).collect(),
         };
-        self.held = Some(HeldSet { keys, etag: etag.map(<[u8]>::to_vec), confirmed: now });
+        self.held = Some(HeldSet { keys, document: body.to_vec(), etag, confirmed: now });
         self.generation += 1;
         Ok(update)
     }

@@ -56,14 +56,19 @@ fn find_in_header<'r>(
     }
 }
 
-/// Schemes ignore case and are followed by one or more spaces (RFC 9110 §11.1, §11.4).
+/// Schemes ignore case and are followed by one or more spaces (RFC 9110 §11.1, §11.4). A tab is no
+/// space, but a lenient reader takes it for one: what stands behind it is a token too, a bad one.
 fn strip_prefix<'r>(value: &'r [u8], prefix: &[u8]) -> Option<&'r [u8]> {
-    let (start, mut token) = value.split_at_checked(prefix.len())?;
-    if !start.eq_ignore_ascii_case(prefix) {
+    let scheme = prefix.strip_suffix(b" ");
+    let (start, mut token) = value.split_at_checked(scheme.unwrap_or(prefix).len())?;
+    if !start.eq_ignore_ascii_case(scheme.unwrap_or(prefix)) {
         return None;
     }
-    if prefix.ends_with(b" ") {
-        token = token.trim_ascii_start();
+    if scheme.is_some() {
+        token.first().filter(|byte| matches!(byte, b' ' | b'\t'))?;
+        while let Some(rest) = token.strip_prefix(b" ") {
+            token = rest;
+        }
     }
     (!token.is_empty()).then_some(token)
 }
@@ -82,8 +87,14 @@ fn cookie_pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
 }
 
+/// The parameters of the query, each with its separator behind it. Some services separate by `;`.
 fn params<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r [u8]> {
-    request.query().into_iter().flat_map(|query| query.split(|byte| *byte == b'&'))
+    let is_separator = |byte: &u8| matches!(byte, b'&' | b';');
+    request.query().into_iter().flat_map(move |query| query.split_inclusive(is_separator))
+}
+
+fn without_separator(param: &[u8]) -> &[u8] {
+    param.strip_suffix(b"&").or(param.strip_suffix(b";")).unwrap_or(param)
 }
 
 /// The value of a pair of this name; an empty one is as good as none.
@@ -91,8 +102,8 @@ fn named<'r>(pair: &'r [u8], name: &str) -> Option<&'r [u8]> {
     value_of(pair, |found| found == name.as_bytes())
 }
 
-fn named_param<'r>(pair: &'r [u8], name: &str) -> Option<&'r [u8]> {
-    value_of(pair, |found| is_param(found, name))
+fn named_param<'r>(param: &'r [u8], name: &str) -> Option<&'r [u8]> {
+    value_of(without_separator(param), |found| is_param(found, name))
 }
 
 fn value_of(pair: &[u8], is_named: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
@@ -120,17 +131,18 @@ pub(crate) fn without_cookies(request: &Request<'_>, names: &[&str]) -> Option<V
 
 /// The target that is left when the parameters of these names are taken away.
 pub(crate) fn without_params(request: &Request<'_>, names: &[&str]) -> Vec<u8> {
-    let keep = |pair: &&[u8]| {
+    let keep = |param: &&[u8]| {
+        let pair = without_separator(param);
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
         !names.iter().any(|taken| is_param(name, taken))
     };
     let kept: Vec<&[u8]> = params(request).filter(keep).collect();
-    let mut target = request.raw_path().to_vec();
-    if !kept.is_empty() {
-        target.push(b'?');
-        target.extend(kept.join(&b'&'));
+    if kept.len() == params(request).count() {
+        return request.target.to_vec();
     }
-    target
+    let query = kept.concat();
+    let mark = if query.is_empty() { &b""[..] } else { b"?" };
+    [request.raw_path(), mark, without_separator(&query)].concat()
 }
 
 #[cfg(test)]
@@ -157,6 +169,8 @@ mod tests {
         for (value, token) in [
             ("Bearer a.b.c", Some("a.b.c")),
             ("bearer   a.b.c", Some("a.b.c")),
+            ("Bearer\ta.b.c", Some("\ta.b.c")),
+            ("Bearer \ta.b.c", Some("\ta.b.c")),
             ("Basic eA==", None),
             ("Digest realm=\"x\", nonce=\"y\"", None),
             ("Bearer", None),
@@ -190,6 +204,7 @@ mod tests {
         let find = |target, cookie| find_text(&request(target, &[("cookie", cookie)]), &locations);
         assert_eq!(find("/?a=1", "a=b; token=x=1"), Ok(Some("x=1".to_owned())));
         assert_eq!(find("/?%61ccess_token=x", "token2=y"), Ok(Some("x".to_owned())));
+        assert_eq!(find("/?a=1;access_token=x;b", ""), Ok(Some("x".to_owned())));
         assert_eq!(find("/?access_token=", "token="), Ok(None));
         assert_eq!(find("/?access_token", "token"), Ok(None));
         for (target, cookie) in [
@@ -204,7 +219,7 @@ mod tests {
     #[test]
     fn takes_cookies_and_parameters_away_and_leaves_the_rest() {
         let request = request(
-            "/p%61th?x=1&%61ccess_token=t&access_token&y=a=b",
+            "/p%61th?x=1&%61ccess_token=t&access_token&y=a=b;access_token=u",
             &[("cookie", "a=1; token=t;b=2"), ("cookie", " token=u ; c=3")],
         );
         assert_eq!(without_cookies(&request, &["token"]).as_deref(), Some(&b"a=1; b=2; c=3"[..]));

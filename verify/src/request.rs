@@ -1,8 +1,11 @@
 //! The view of a request that the core decides on.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use crate::denial::Denial;
+
+/// Longest path that rules are matched against, in bytes, as sent. Bounds the work of a regex.
+const MAX_PATH_BYTES: usize = 8 * 1024;
 
 /// A request as an adapter shows it to the core. It borrows everything.
 ///
@@ -12,10 +15,11 @@ use crate::denial::Denial;
 /// `/public/..%2fadmin` is one path to the one and another to the other. The core percent-decodes
 /// the path once (RFC 3986 §2.4), matches rules against the decoded text without the query, and
 /// answers [`Denial::PathAmbiguous`] to what services are known to disagree on: `.` and `..`
-/// segments, also encoded or with a `;` parameter; an empty segment (`//`); a backslash; an
-/// encoded slash or backslash; a control character; a `%` that encodes nothing; a `#`; text that
-/// is not UTF-8.
-#[derive(Debug, Clone)]
+/// segments; an empty segment (`//`); a `;`, which begins a parameter to some and is text to
+/// others; a backslash; an encoded slash; a control character; a `%` that encodes nothing, or
+/// that is itself encoded and would encode something if decoded twice; a `#`; text that is not
+/// UTF-8. Each of these in its plain and in its encoded form.
+#[derive(Clone)]
 pub struct Request<'a> {
     /// The method, as sent.
     pub method: &'a str,
@@ -46,19 +50,36 @@ impl<'a> Request<'a> {
     /// The decoded path that rules are matched against.
     pub(crate) fn path(&self) -> Result<Cow<'a, str>, Denial> {
         let raw = self.raw_path();
-        let decoded = percent_decode(raw).ok_or(Denial::PathAmbiguous)?;
-        let hidden_separator = slashes(&decoded) != slashes(raw);
-        if hidden_separator || decoded.iter().any(|byte| is_ambiguous(*byte)) {
-            return Err(Denial::PathAmbiguous);
+        if raw.len() > MAX_PATH_BYTES {
+            return Err(Denial::PathTooLong { bytes: raw.len(), limit: MAX_PATH_BYTES });
         }
-        if raw.contains(&b'#') || has_ambiguous_segment(&decoded) {
-            return Err(Denial::PathAmbiguous);
-        }
-        match decoded {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-        }
-        .ok_or(Denial::PathAmbiguous)
+        decode_path(raw).ok_or(Denial::PathAmbiguous)
+    }
+}
+
+/// Header values and targets can hold tokens, and debug output ends up in logs.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|field| field.0).collect();
+        formatter
+            .debug_struct("Request")
+            .field("method", &self.method)
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one reading of a path; `None` where there is more than one.
+pub(crate) fn decode_path(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let decoded = percent_decode(raw)?;
+    let ambiguous = slashes(&decoded) != slashes(raw)
+        || decoded.iter().any(|byte| b"\\;#".contains(byte) || byte.is_ascii_control())
+        || (matches!(decoded, Cow::Owned(_)) && has_escape(&decoded))
+        || has_ambiguous_segment(&decoded);
+    match decoded {
+        _ if ambiguous => None,
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
 }
 
@@ -86,18 +107,22 @@ fn slashes(text: &[u8]) -> usize {
     text.split(|byte| *byte == b'/').count() - 1
 }
 
-fn is_ambiguous(byte: u8) -> bool {
-    byte == b'\\' || byte.is_ascii_control()
+/// Whether a second decoding would change the text.
+pub(crate) fn has_escape(text: &[u8]) -> bool {
+    let is_escape = |window: &[u8]| match window {
+        [b'%', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        _ => false,
+    };
+    text.windows(3).any(is_escape)
 }
 
-/// Dot segments, also before a `;` parameter, and empty segments between slashes.
+/// Dot segments, and empty segments between slashes.
 fn has_ambiguous_segment(path: &[u8]) -> bool {
     let segments: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
     let last = segments.len() - 1;
     segments.iter().enumerate().any(|(index, segment)| {
-        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
         let is_inner = index != 0 && index != last;
-        matches!(name, b"." | b"..") || (is_inner && segment.is_empty())
+        matches!(*segment, b"." | b"..") || (is_inner && segment.is_empty())
     })
 }
 
@@ -114,7 +139,7 @@ mod tests {
     fn decodes_the_path_and_leaves_the_query() {
         assert_eq!(path("/a/b?c=/../d").as_deref(), Some("/a/b"));
         assert_eq!(path("/%61dmin/").as_deref(), Some("/admin/"));
-        assert_eq!(path("/a%25b;v=1/.hidden/...").as_deref(), Some("/a%b;v=1/.hidden/..."));
+        assert_eq!(path("/a%25b%20/.hidden/...").as_deref(), Some("/a%b /.hidden/..."));
         assert_eq!(path("/caf%C3%A9").as_deref(), Some("/café"));
         assert_eq!(path("/").as_deref(), Some("/"));
         assert_eq!(path("").as_deref(), Some(""));
@@ -144,9 +169,32 @@ mod tests {
             "/%ff",
             "/a/..%2fb",
             "//a",
+            "/a;v=1/b",
+            "/a%3bv=1",
+            "/%2561dmin",
+            "/a%23",
         ] {
             assert_eq!(path(target), None, "{target}");
         }
+    }
+
+    #[test]
+    fn debug_output_hides_values() {
+        let headers = vec![("authorization", &b"Bearer abc"[..])];
+        let request = Request { method: "GET", target: b"/?t=abc", headers };
+        let text = format!("{request:?}");
+        assert!(text.contains("authorization") && !text.contains("abc"), "{text}");
+    }
+
+    #[test]
+    fn a_path_has_its_bound() {
+        let code = |length| {
+            let target = "/".to_owned() + &"a".repeat(length - 1);
+            let request = Request { method: "GET", target: target.as_bytes(), headers: vec![] };
+            request.path().err().map(|denial| denial.code())
+        };
+        assert_eq!(code(MAX_PATH_BYTES), None);
+        assert_eq!(code(MAX_PATH_BYTES + 1), Some("path_too_long"));
     }
 
     #[test]

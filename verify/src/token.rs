@@ -21,6 +21,7 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_CANDIDATES: usize = 4;
 
 /// A token whose structure is right, and of which nothing else is known.
+#[derive(Clone)]
 pub struct UnverifiedToken<'t> {
     algorithm: Algorithm,
     key_id: Option<String>,
@@ -37,7 +38,6 @@ pub struct SignedToken<'t> {
 }
 
 /// A token that passed: the signature and the claims are right.
-#[derive(Debug)]
 pub struct VerifiedToken<'t> {
     claims: Claims,
     payload: &'t str,
@@ -196,5 +196,11 @@ impl fmt::Debug for UnverifiedToken<'_> {
 impl fmt::Debug for SignedToken<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("SignedToken([redacted])")
+    }
+}
+
+impl fmt::Debug for VerifiedToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("VerifiedToken([redacted])")
     }
 }

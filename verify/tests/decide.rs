@@ -231,9 +231,14 @@ fn identity_goes_upstream_and_the_token_does_not() {
     let policy = policy(json!({"provider_name": "a"}), json!({"forward_payload_header": "X-P"}));
     let token = token();
     let bearer = format!("bearer {token}");
-    let headers = [("Authorization", bearer.as_str()), ("x-user", "root"), ("X_USER", "root")];
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("x-user", "root"),
+        ("X_USER", "root"),
+        ("x.user", "root"),
+    ];
     let forward = allowed(decide(&policy, "/api/x", &headers));
-    assert_eq!(forward.remove_headers, ["x-user", "x_user", "authorization"]);
+    assert_eq!(forward.remove_headers, ["x-user", "x.user", "x_user", "authorization"]);
     let payload = token.split('.').nth(1).unwrap().as_bytes().to_vec();
     let expected = [("x-p".to_owned(), payload), ("x-user".to_owned(), b"alice".to_vec())];
     assert_eq!(forward.set_headers, expected);
@@ -345,7 +350,7 @@ fn a_failed_token_does_not_reach_the_upstream_either() {
 }
 
 #[test]
-fn forward_keeps_a_failed_token_too() {
+fn forward_keeps_no_token_that_was_not_verified() {
     let policy = policy(
         json!({"requires_any": {"requirements": [
             {"provider_name": "a"}, {"allow_missing_or_failed": {}}]}}),
@@ -353,7 +358,36 @@ fn forward_keeps_a_failed_token_too() {
     );
     let forged = bearer(&token().replace('.', ".A"));
     let forward = allowed(decide(&policy, "/api/x", &[("authorization", &forged)]));
-    assert_eq!(forward, Forward::default());
+    assert_eq!(forward.remove_headers, ["authorization"]);
+}
+
+#[test]
+fn a_token_in_a_place_that_was_not_needed_is_stripped_too() {
+    let any = json!({"requires_any": {"requirements": [
+        {"provider_name": "a"}, {"provider_name": "b"}]}});
+    let policy = policy(any, json!({"from_headers": [{"name": "X-Token"}], "forward": true}));
+    let (token, forged) = (token(), bearer("forged"));
+    let headers = [
+        ("x-token", token.as_str()),
+        ("x_token", token.as_str()),
+        ("authorization", forged.as_str()),
+    ];
+    let forward = allowed(decide(&policy, "/api/x", &headers));
+    assert_eq!(forward.remove_headers, ["authorization"], "the verified one says `forward`");
+    let headers = [("x_token", token.as_str()), ("authorization", &bearer(&foreign_token()))];
+    let forward = allowed(decide(&policy, "/api/x", &headers));
+    assert_eq!(forward.remove_headers, ["x_token", "authorization"]);
+}
+
+#[test]
+fn a_bad_token_behind_a_missing_one_is_not_a_missing_token() {
+    let both = json!({"requires_all": {"requirements": [
+        {"provider_name": "a"}, {"provider_name": "b"}]}});
+    let requires = json!({"requires_any": {"requirements": [both, {"allow_missing": {}}]}});
+    let policy = policy(requires, json!({"from_headers": [{"name": "X-Token"}]}));
+    let forged = bearer("forged");
+    assert_eq!(code(&decide(&policy, "/api/x", &[("authorization", &forged)])), "token_malformed");
+    assert_eq!(code(&decide(&policy, "/api/x", &[])), "allow");
 }
 
 #[test]

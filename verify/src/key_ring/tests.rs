@@ -130,14 +130,43 @@ fn an_unknown_key_causes_one_fetch_and_then_a_pause() {
     assert_eq!(state(&ring, "b", 4), "ready");
     assert_eq!(state(&ring, "b", 5), "await");
     assert_eq!(state(&ring, "a", 5), "ready");
-    ring.demand(0, at(5));
+    assert!(ring.demand(0, at(5)), "the first demand makes a fetch due");
+    assert!(!ring.demand(0, at(5)), "the second does not");
     assert!(ring.poll_fetch(at(5)).is_some());
-    ring.demand(0, at(5));
+    assert!(!ring.demand(0, at(5)), "nor one while the fetch is under way");
     assert_eq!((state(&ring, "b", 6), ring.poll_fetch(at(6))), ("await", None));
     ring.handle_fetched(0, status(304), at(6)).unwrap();
     assert_eq!(state(&ring, "b", 6), "ready");
     ring.demand(0, at(7));
     assert_eq!(ring.poll_fetch(at(7)), None);
+}
+
+#[test]
+fn the_pause_after_an_unknown_key_counts_from_the_end_of_the_fetch() {
+    let mut ring = filled();
+    ring.demand(0, at(5));
+    ring.poll_fetch(at(5)).unwrap();
+    ring.handle_fetched(0, answer(JWKS), at(8)).unwrap();
+    assert_eq!(state(&ring, "b", 12), "ready");
+    assert_eq!(state(&ring, "b", 13), "await");
+}
+
+#[test]
+fn the_same_set_again_is_no_change() {
+    let mut ring = filled();
+    ring.poll_fetch(at(100)).unwrap();
+    let update = ring.handle_fetched(0, answer(JWKS), at(100)).unwrap();
+    assert_eq!((update, ring.generation(0)), (KeyUpdate::Unchanged, 1));
+}
+
+#[test]
+fn a_set_of_unusable_keys_withdraws_the_usable_ones() {
+    let mut ring = filled();
+    ring.poll_fetch(at(100)).unwrap();
+    let post_quantum = br#"{"keys": [{"kid": "pq", "kty": "AKP"}]}"#;
+    let update = ring.handle_fetched(0, answer(post_quantum), at(100)).unwrap();
+    let skipped = vec!["keys[0] (`pq`): `kty` is not supported".to_owned()];
+    assert_eq!(update, KeyUpdate::Replaced { keys: 0, skipped });
 }
 
 #[test]
@@ -175,4 +204,9 @@ fn a_fetch_that_is_never_reported_counts_as_failed() {
 fn a_clock_that_goes_back_does_not_stop_the_fetching() {
     let mut ring = filled();
     assert!(ring.poll_fetch(Duration::from_secs(5)).is_some());
+    let mut ring = self::ring();
+    fails(&mut ring, 0);
+    let early = Duration::from_secs(5);
+    let KeysAtHand::Unavailable { retry_after } = ring.at_hand(0, None, early) else { panic!() };
+    assert_eq!(retry_after, MAX_BACK_OFF);
 }

@@ -107,7 +107,20 @@ fn from_value<T: DeserializeOwned>(value: Value, member: &str) -> Result<T, Poli
     if !value.is_object() {
         return Err(PolicyError::new(member, "it must be an object"));
     }
-    serde_json::from_value(value).map_err(|error| PolicyError::new(member, error))
+    serde_json::from_value(value)
+        .map_err(|error| PolicyError::new(member, without_value(&error.to_string())))
+}
+
+/// Serde quotes the value that it did not expect, and a misplaced one can be a secret.
+fn without_value(message: &str) -> String {
+    let value_start = |message: &str| message.find(['"', '`']);
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => {
+            let kind = value_start(found).and_then(|start| found.get(..start)).unwrap_or(found);
+            format!("{}, expected {expected}", kind.trim_end())
+        }
+        _ => message.to_owned(),
+    }
 }
 
 #[cfg(test)]

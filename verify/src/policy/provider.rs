@@ -94,6 +94,10 @@ impl Provider {
             let reason = format!("it may be at most {MAX_CLOCK_SKEW_SECONDS}");
             return Err(PolicyError::new(member("clock_skew_seconds"), reason));
         }
+        if raw.audiences.as_ref().is_some_and(Vec::is_empty) {
+            let reason = "it must not be empty; leave it out to accept any audience";
+            return Err(PolicyError::new(member("audiences"), reason));
+        }
         let locations = locations(&raw, &member)?;
         let payload_header = raw
             .forward_payload_header
@@ -109,7 +113,7 @@ impl Provider {
             claim_headers: claim_headers(&raw.claim_to_headers, &member("claim_to_headers"))?,
             claim_rules: ClaimRules {
                 issuer: raw.issuer,
-                audiences: raw.audiences,
+                audiences: raw.audiences.unwrap_or_default(),
                 clock_skew: Duration::from_secs(skew.into()),
             },
         })

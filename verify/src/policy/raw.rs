@@ -18,8 +18,7 @@ pub(super) struct RawPolicy {
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RawProvider {
     pub(super) issuer: String,
-    #[serde(default)]
-    pub(super) audiences: Vec<String>,
+    pub(super) audiences: Option<Vec<String>>,
     pub(super) local_jwks: Option<RawLocalJwks>,
     pub(super) remote_jwks: Option<RawRemoteJwks>,
     #[serde(default)]

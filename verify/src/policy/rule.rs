@@ -8,6 +8,7 @@ use super::{
     error::PolicyError,
     raw::{RawMatch, RawRequirement, RawRequirementList, RawRule},
 };
+use crate::request::{decode_path, has_escape};
 
 /// Index of a provider within its policy.
 pub(crate) type ProviderIndex = usize;
@@ -51,6 +52,19 @@ pub(crate) enum Fallback {
     AllowMissingOrFailed,
 }
 
+impl Requirement {
+    /// Every provider that is named anywhere in it.
+    pub(crate) fn providers(&self) -> Vec<ProviderIndex> {
+        match self {
+            Self::Open => Vec::new(),
+            Self::Provider(index) => vec![*index],
+            Self::Any(members, _) | Self::All(members) => {
+                members.iter().flat_map(Self::providers).collect()
+            }
+        }
+    }
+}
+
 impl Rule {
     pub(super) fn new(
         raw: RawRule,
@@ -81,10 +95,10 @@ impl PathMatch {
     fn new(raw: &RawMatch, member: &str) -> Result<Self, PolicyError> {
         match (&raw.prefix, &raw.path, &raw.safe_regex) {
             (Some(prefix), None, None) => {
-                Ok(Self::Prefix(plain_path(prefix, &format!("{member}.prefix"))?))
+                Ok(Self::Prefix(plain_path(prefix, "x", &format!("{member}.prefix"))?))
             }
             (None, Some(path), None) => {
-                Ok(Self::Exact(plain_path(path, &format!("{member}.path"))?))
+                Ok(Self::Exact(plain_path(path, "", &format!("{member}.path"))?))
             }
             (None, None, Some(raw)) => full_match(&raw.regex)
                 .map(Self::Regex)
@@ -104,20 +118,30 @@ impl PathMatch {
 
 /// Like Envoy's `safe_regex`, the whole path has to match. The pattern is compiled alone first,
 /// since `a)|(b` is an error by itself but would slip out of the group around it.
-fn full_match(pattern: &str) -> Result<Regex, regex_lite::Error> {
-    Regex::new(pattern)?;
-    Regex::new(&format!(r"\A(?:{pattern})\z"))
+fn full_match(pattern: &str) -> Result<Regex, String> {
+    if has_escape(pattern.as_bytes()) {
+        return Err("it is matched against the decoded path, which has no `%XX`".to_owned());
+    }
+    Regex::new(pattern)
+        .and_then(|_| Regex::new(&format!(r"\A(?:{pattern})\z")))
+        .map_err(|error| error.to_string())
 }
 
-/// A path in a policy is compared with decoded paths that have no query.
-fn plain_path(path: &str, member: &str) -> Result<String, PolicyError> {
+/// A path in a policy is read as a request's is: decoded, without a query. One that no request
+/// can have would leave its rule without effect, and what the rule guards to the rules behind it.
+/// With `rest`, the path may go on.
+fn plain_path(path: &str, rest: &str, member: &str) -> Result<String, PolicyError> {
     if !path.starts_with('/') {
         return Err(PolicyError::new(member, "it must begin with `/`"));
     }
     if path.contains(['?', '#']) {
         return Err(PolicyError::new(member, "it must hold neither a query nor a fragment"));
     }
-    Ok(path.to_owned())
+    let whole = format!("{path}{rest}");
+    let decoded = decode_path(whole.as_bytes()).ok_or_else(|| {
+        PolicyError::new(member, "no request can have this path: it is ambiguous")
+    })?;
+    Ok(decoded.strip_suffix(rest).unwrap_or(&decoded).to_owned())
 }
 
 fn methods(names: Option<&[String]>, member: &str) -> Result<Option<Vec<String>>, PolicyError> {

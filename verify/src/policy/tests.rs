@@ -64,6 +64,7 @@ fn an_error_names_the_member() {
     for (changes, expected) in [
         (json!({"audience": "x"}), "providers.p: unknown field `audience`"),
         (json!({"audiences": "x"}), "providers.p: invalid type"),
+        (json!({"audiences": []}), "providers.p.audiences: it must not be empty; leave it out"),
         (json!({"audiences": null}), "providers.p.audiences: it must not be null"),
         (json!({"issuer": ""}), "providers.p.issuer: it must not be empty"),
         (json!({"clock_skew_seconds": 3601}), "providers.p.clock_skew_seconds: it may be at most"),
@@ -101,12 +102,30 @@ fn an_error_names_the_member() {
 }
 
 #[test]
+fn an_error_never_quotes_a_value() {
+    let jwks = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0LCBleHBlY3RlZCBhIHNlY3JldA"}]}"#;
+    for (changes, expected) in [
+        (json!({"local_jwks": jwks}), "providers.p: invalid type: string, expected an object"),
+        (json!({"from_cookies": 5}), "providers.p: invalid type: integer, expected a sequence"),
+    ] {
+        assert_eq!(provider_error(changes), expected);
+    }
+}
+
+#[test]
 fn an_error_in_a_rule_names_the_member() {
     for (rule, expected) in [
         (json!({"match": {}}), "rules[0].match: it needs one of"),
         (json!({"match": {"prefix": "/", "path": "/"}}), "rules[0].match: it needs one of"),
         (json!({"match": {"prefix": "api"}}), "rules[0].match.prefix: it must begin with `/`"),
         (json!({"match": {"path": "/a?b"}}), "rules[0].match.path: it must hold neither"),
+        (json!({"match": {"prefix": "/a//"}}), "rules[0].match.prefix: no request can have"),
+        (json!({"match": {"path": "/a/.."}}), "rules[0].match.path: no request can have"),
+        (json!({"match": {"prefix": "/a%2fb"}}), "rules[0].match.prefix: no request can have"),
+        (
+            json!({"match": {"safe_regex": {"regex": "/a%20b"}}}),
+            "rules[0].match.safe_regex.regex: it is matched against the decoded path",
+        ),
         (json!({"match": {"safe_regex": {"regex": "("}}}), "rules[0].match.safe_regex.regex: "),
         (
             json!({"match": {"safe_regex": {"regex": "/a)|(/b"}}}),
@@ -161,6 +180,7 @@ fn the_first_matching_rule_decides() {
         {"match": {"path": "/api/health"}},
         {"match": {"prefix": "/api/", "methods": ["GET", "HEAD"]}, "requires": requires},
         {"match": {"safe_regex": {"regex": "/files/[0-9]+|/x"}}},
+        {"match": {"prefix": "/admin%20panel/."}},
     ]});
     let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
     for (method, target, open) in [
@@ -177,6 +197,9 @@ fn the_first_matching_rule_decides() {
         ("GET", "/files/12/x", None),
         ("GET", "/evil/files/12", None),
         ("GET", "/xy", None),
+        ("GET", "/admin%20panel/.x", Some(true)),
+        ("GET", "/admin%20p%61nel/.x", Some(true)),
+        ("GET", "/admin%20panel/x", None),
         ("GET", "*", None),
         ("CONNECT", "", None),
     ] {
