@@ -12,13 +12,10 @@ use proxy_wasm::{
 /// Header fields in their order, pseudo-headers first.
 pub(crate) type Fields = Vec<(String, Bytes)>;
 
-/// Time since the Unix epoch. A clock that cannot be read says zero, at which no token that has
-/// a `nbf` is valid and no key set is fresh.
-pub(crate) fn now() -> Duration {
-    hostcalls::get_current_time()
-        .ok()
-        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-        .unwrap_or_default()
+/// Time since the Unix epoch; `None` where the clock cannot be read. There is no time to assume in
+/// its stead: at any, some expired token would pass.
+pub(crate) fn now() -> Option<Duration> {
+    hostcalls::get_current_time().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
 /// Writes to Envoy's log. Callers pass codes and names, never a header or a token.
@@ -104,7 +101,12 @@ pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// Asks for a tick of the root context every `period`, from now on.
+/// Asks for a tick of the root context as soon as the host can give one.
+pub(crate) fn tick_at_once() {
+    tick_every(Duration::from_millis(1));
+}
+
+/// Asks for a tick of the root context every `period`, counted from now.
 pub(crate) fn tick_every(period: Duration) {
     let _ = hostcalls::set_tick_period(period);
 }

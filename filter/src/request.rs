@@ -1,6 +1,9 @@
 //! One HTTP request.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use proxy_wasm::{
     traits::{Context, HttpContext},
@@ -13,11 +16,19 @@ use crate::gate::{Gate, Passage};
 pub(crate) struct GatedRequest {
     context_id: u32,
     gate: Rc<RefCell<Gate>>,
+    passage: Rc<Cell<Passage>>,
 }
 
 impl GatedRequest {
     pub(crate) fn new(context_id: u32, gate: Rc<RefCell<Gate>>) -> Self {
-        Self { context_id, gate }
+        Self { context_id, gate, passage: Rc::new(Cell::new(Passage::Shut)) }
+    }
+
+    fn action(&self) -> Action {
+        match self.passage.get() {
+            Passage::Open => Action::Continue,
+            Passage::Shut | Passage::Held => Action::Pause,
+        }
     }
 }
 
@@ -25,18 +36,25 @@ impl Context for GatedRequest {}
 
 impl HttpContext for GatedRequest {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        match self.gate.borrow_mut().pass(self.context_id) {
-            Passage::Open => Action::Continue,
-            Passage::Shut | Passage::Held => Action::Pause,
-        }
+        self.gate.borrow_mut().pass(self.context_id, &self.passage);
+        self.action()
+    }
+
+    /// Continuing here would let the headers go on that wait, where the host is set to call this
+    /// while they do (Envoy's `allow_on_headers_stop_iteration`).
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.action()
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.action()
     }
 }
 
 impl Drop for GatedRequest {
-    /// A client that gave up must not be woken.
     fn drop(&mut self) {
         if let Ok(mut gate) = self.gate.try_borrow_mut() {
-            gate.waiting.remove(&self.context_id);
+            gate.forget(self.context_id);
         }
     }
 }

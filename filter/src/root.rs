@@ -8,15 +8,16 @@ use proxy_wasm::{
     types::{ContextType, LogLevel},
 };
 
-use crate::{
-    gate::{Gate, Passage},
-    host,
-    request::GatedRequest,
-};
+use crate::{gate::Gate, host, request::GatedRequest};
 
 /// The shortest and the longest time between two looks at what is due to be fetched.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
 const LONGEST_TICK: Duration = Duration::from_secs(10);
+/// How many waiting requests are decided on in one callback. The host carries out the answers and
+/// resumptions of a callback one inside the other, and hundreds of them exhaust the VM's stack.
+const MAX_WOKEN: usize = 16;
+/// How many keys that were left out are logged for one key set.
+const MAX_LOGGED_KEYS: usize = 4;
 
 /// The plugin, once per worker thread.
 pub(crate) struct Root {
@@ -31,13 +32,17 @@ impl Root {
         Self { context_id, gate: None, calls: BTreeMap::new() }
     }
 
-    /// Starts every fetch that is due and sets the time of the next look.
-    fn fetch_due(&mut self, gate: &Rc<RefCell<Gate>>) {
-        let now = host::now();
+    /// Wakes who is to be woken, starts every fetch that is due, and sets the time of the next look.
+    fn work(&mut self, gate: &Rc<RefCell<Gate>>) {
+        let Some(now) = host::now() else { return };
         loop {
             let due = gate.borrow_mut().keys.poll_fetch(now);
             let Some(fetch) = due else { break };
             self.start(gate, &fetch);
+        }
+        self.wake(gate);
+        if gate.borrow().has_awake() {
+            return host::tick_at_once();
         }
         let wakeup = gate.borrow().keys.next_wakeup();
         let period = wakeup.map_or(LONGEST_TICK, |wakeup| wakeup.saturating_sub(now));
@@ -45,43 +50,53 @@ impl Root {
     }
 
     fn start(&mut self, gate: &Rc<RefCell<Gate>>, fetch: &Fetch) {
+        // A fetch that counts as lost may still be answered; that answer is too old to count.
+        self.calls.retain(|_, provider| *provider != fetch.provider);
         match host::dispatch(fetch) {
             Ok(token) => {
                 self.calls.insert(token, fetch.provider);
             }
-            Err(_) => self.finish(gate, fetch.provider, Fetched::Failed),
+            Err(_) => finish(&mut gate.borrow_mut(), fetch.provider, Fetched::Failed),
         }
     }
 
-    fn finish(&self, gate: &Rc<RefCell<Gate>>, provider: usize, fetched: Fetched<'_>) {
-        let result = gate.borrow_mut().keys.handle_fetched(provider, fetched, host::now());
-        let name = gate.borrow().policy.provider_names().nth(provider).unwrap_or("?").to_owned();
-        match result {
-            Ok(KeyUpdate::Unchanged) => {}
-            Ok(KeyUpdate::Replaced { keys, skipped }) => {
-                host::log(LogLevel::Info, &format!("postern: `{name}` has {keys} keys"));
-                for reason in skipped {
-                    let message = format!("postern: `{name}` left out {reason}");
-                    host::log(LogLevel::Warn, &message);
-                }
-            }
-            Err(error) => {
-                let message = format!("postern: the keys of `{name}` were not fetched: {error}");
-                host::log(LogLevel::Warn, &message);
-            }
-        }
-        self.wake(gate);
-    }
-
-    /// Decides anew on every request that waits. One that has to wait longer holds its place.
     fn wake(&self, gate: &Rc<RefCell<Gate>>) {
-        let waiting = std::mem::take(&mut gate.borrow_mut().waiting);
-        for context_id in waiting {
-            if host::enter(context_id) && gate.borrow_mut().pass(context_id) == Passage::Open {
-                host::resume();
+        for _ in 0..MAX_WOKEN {
+            let passed = gate.borrow_mut().pass_next_awake();
+            match passed {
+                Some(true) => host::resume(),
+                Some(false) => {}
+                None => break,
             }
         }
         host::enter(self.context_id);
+    }
+}
+
+/// Hands the end of a fetch to the key ring and wakes everyone who waits.
+fn finish(gate: &mut Gate, provider: usize, fetched: Fetched<'_>) {
+    let Some(now) = host::now() else { return };
+    let result = gate.keys.handle_fetched(provider, fetched, now);
+    let name = gate.policy.provider_names().nth(provider).unwrap_or_default();
+    match result {
+        Ok(KeyUpdate::Unchanged) => {}
+        Ok(KeyUpdate::Replaced { keys, skipped }) => log_update(name, keys, &skipped),
+        Err(error) => {
+            let message = format!("postern: the keys of `{name}` were not fetched: {error}");
+            host::log(LogLevel::Warn, &message);
+        }
+    }
+    gate.wake_all();
+}
+
+fn log_update(name: &str, keys: usize, skipped: &[String]) {
+    let level = if keys == 0 { LogLevel::Warn } else { LogLevel::Info };
+    host::log(level, &format!("postern: `{name}` has {keys} keys"));
+    for reason in skipped.iter().take(MAX_LOGGED_KEYS) {
+        host::log(LogLevel::Warn, &format!("postern: `{name}` left out {reason}"));
+    }
+    if let Some(more) = skipped.len().checked_sub(MAX_LOGGED_KEYS).filter(|more| *more > 0) {
+        host::log(LogLevel::Warn, &format!("postern: `{name}` left out {more} more keys"));
     }
 }
 
@@ -91,8 +106,8 @@ impl Context for Root {
         let Some(provider) = self.calls.remove(&token) else { return };
         let fields = host::response_fields();
         let body = host::response_body(MAX_JWK_SET_BYTES + 1);
-        self.finish(&gate, provider, fetched(&fields, &body));
-        self.fetch_due(&gate);
+        finish(&mut gate.borrow_mut(), provider, fetched(&fields, &body));
+        self.work(&gate);
     }
 }
 
@@ -115,7 +130,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         if let Some(gate) = self.gate.clone() {
-            self.fetch_due(&gate);
+            self.work(&gate);
         }
     }
 

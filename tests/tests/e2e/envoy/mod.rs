@@ -9,3 +9,4 @@ mod logs;
 mod malformed;
 mod outage;
 mod places;
+mod waiting;

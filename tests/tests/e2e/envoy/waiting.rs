@@ -1,0 +1,116 @@
+//! Requests that wait for the first keys.
+
+use std::time::Duration;
+
+use postern_tests::{
+    Client, Envoy, EnvoyConfig, ForgedKeys, Key, KeyServer, Protocol, Request, Response, Seen,
+    Upstream, now,
+};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+const ISSUER: &str = "https://issuer.example/api";
+const REQUESTS: usize = 900;
+
+/// A gate whose keys come from a server that keeps it waiting.
+struct WaitingGate {
+    envoy: Envoy,
+    upstream: Upstream,
+    server: KeyServer,
+    keys: ForgedKeys,
+}
+
+impl WaitingGate {
+    async fn open(plugin_option: &str) -> Self {
+        let keys = ForgedKeys::generate().unwrap();
+        let server = KeyServer::start(&keys.jwks()).await.unwrap();
+        let upstream = Upstream::start(0).await.unwrap();
+        let policy = json!({
+            "providers": { "late": {
+                "issuer": ISSUER,
+                "remote_jwks": { "http_uri": {
+                    "uri": "http://issuer.example/jwks", "cluster": "issuer", "timeout": "20s",
+                } },
+                "claim_to_headers": [{ "header_name": "x-user-id", "claim_name": "sub" }],
+            } },
+            "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "late" } }],
+        });
+        let failure_policy = "failure_policy: FAIL_RELOAD";
+        let config = EnvoyConfig::for_test(server.port(), upstream.port())
+            .and_then(|config| config.policy(&policy))
+            .and_then(|config| {
+                let indent = " ".repeat(16);
+                config
+                    .replace(failure_policy, &format!("{failure_policy}\n{indent}{plugin_option}"))
+            })
+            .unwrap();
+        let envoy = Envoy::start(&config).await.unwrap();
+        Self { envoy, upstream, server, keys }
+    }
+
+    fn token(&self, kid: &str) -> String {
+        let header = json!({ "alg": "ES256", "kid": kid }).to_string();
+        let claims = json!({ "iss": ISSUER, "sub": "user-1", "exp": now() + 300 });
+        self.keys.sign(Key::Es256, header, claims.to_string())
+    }
+
+    fn post(&self, kid: &str) -> Request {
+        let padding = "x".repeat(100_000);
+        Request::post("/orders", &json!({ "padding": padding }))
+            .header("x-user-id", "root")
+            .bearer(&self.token(kid))
+    }
+}
+
+fn send(tasks: &mut JoinSet<Response>, client: Client, request: Request) {
+    tasks.spawn(async move { client.send(request).await.unwrap() });
+}
+
+/// Envoy's option lets a filter see the body while the headers wait. They have to wait all the same.
+#[tokio::test]
+async fn a_body_does_not_push_waiting_headers_through() {
+    for option in
+        ["allow_on_headers_stop_iteration: true", "allow_on_headers_stop_iteration: false"]
+    {
+        let gate = WaitingGate::open(option).await;
+        let (mut good, mut bad) = (JoinSet::new(), JoinSet::new());
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            send(&mut good, gate.envoy.client(protocol), gate.post("es"));
+            send(&mut bad, gate.envoy.client(protocol), gate.post("unknown"));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(gate.upstream.requests(), 0, "{option}");
+        gate.server.answer();
+        for answer in bad.join_all().await {
+            assert_eq!((answer.status, answer.code().as_str()), (401, "key_unknown"), "{option}");
+        }
+        for answer in good.join_all().await {
+            let seen = Seen::read(&answer).unwrap();
+            assert_eq!(seen.all("x-user-id"), ["user-1"], "{option}");
+            assert_eq!(seen.all("authorization"), Vec::<&str>::new());
+        }
+        assert_eq!(gate.upstream.requests(), 2);
+    }
+}
+
+/// Each answer is carried out inside the one before; hundreds at once exhausted the VM's stack.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_that_wait_are_all_answered() {
+    let gate = WaitingGate::open("").await;
+    let client = gate.envoy.client(Protocol::Http1);
+    let (mut good, mut bad) = (JoinSet::new(), JoinSet::new());
+    for _ in 0..REQUESTS / 2 {
+        send(&mut good, client, Request::get("/orders").bearer(&gate.token("es")));
+        send(&mut bad, client, Request::get("/orders").bearer(&gate.token("unknown")));
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(gate.upstream.requests(), 0);
+    gate.server.answer();
+    for answer in good.join_all().await {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    for answer in bad.join_all().await {
+        assert_eq!((answer.status, answer.code().as_str()), (401, "key_unknown"));
+    }
+    assert!(!gate.envoy.log().contains("call stack"), "the VM was trapped");
+}
