@@ -169,6 +169,7 @@ fn fetched<'a>(fields: &'a host::Fields, body: &'a [u8]) -> Fetched<'a> {
             status,
             etag: field("etag"),
             cache_control: field("cache-control"),
+            age: field("age"),
             body,
         },
     }

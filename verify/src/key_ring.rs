@@ -76,6 +76,8 @@ pub enum Fetched<'a> {
         etag: Option<&'a [u8]>,
         /// `Cache-Control` header, if there was one; only `max-age` is read.
         cache_control: Option<&'a [u8]>,
+        /// `Age` header, if there was one: how long the answer has been in a cache on the way.
+        age: Option<&'a [u8]>,
         /// The whole body.
         body: &'a [u8],
     },
@@ -315,11 +317,12 @@ impl RemoteSlot {
         Ok(update)
     }
 
-    /// The shorter of the policy's `cache_duration` and the issuer's `max-age` (RFC 9111 §5.2.2.1),
-    /// and at least a second.
+    /// The shorter of the policy's `cache_duration` and what is left of the issuer's `max-age`
+    /// (RFC 9111 §4.2), and at least a second.
     fn freshness(&self, fetched: Fetched<'_>) -> Duration {
         let max_age = match fetched {
-            Fetched::Response { cache_control: Some(value), .. } => max_age(value),
+            Fetched::Response { cache_control: Some(value), age, .. } => max_age(value)
+                .map(|max_age| max_age.saturating_sub(age.and_then(seconds).unwrap_or_default())),
             _ => None,
         };
         max_age
@@ -331,10 +334,18 @@ impl RemoteSlot {
 
 fn max_age(cache_control: &[u8]) -> Option<Duration> {
     let directives = std::str::from_utf8(cache_control).ok()?.split(',');
-    let (_, seconds) = directives
+    let (_, digits) = directives
         .filter_map(|directive| directive.trim().split_once('='))
         .find(|(name, _)| name.eq_ignore_ascii_case("max-age"))?;
-    seconds.trim_matches('"').parse().ok().map(Duration::from_secs)
+    seconds_of(digits.trim_matches('"'))
+}
+
+fn seconds(value: &[u8]) -> Option<Duration> {
+    seconds_of(std::str::from_utf8(value).ok()?)
+}
+
+fn seconds_of(digits: &str) -> Option<Duration> {
+    digits.trim().parse().ok().map(Duration::from_secs)
 }
 
 impl fmt::Display for FetchError {

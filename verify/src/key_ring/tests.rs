@@ -20,11 +20,11 @@ fn ring() -> KeyRing {
 }
 
 fn answer(body: &'static [u8]) -> Fetched<'static> {
-    Fetched::Response { status: 200, etag: Some(b"\"1\""), cache_control: None, body }
+    Fetched::Response { status: 200, etag: Some(b"\"1\""), cache_control: None, age: None, body }
 }
 
 fn status(status: u16) -> Fetched<'static> {
-    Fetched::Response { status, etag: None, cache_control: None, body: b"" }
+    Fetched::Response { status, etag: None, cache_control: None, age: None, body: b"" }
 }
 
 /// A ring that has fetched its keys at second 0.
@@ -75,19 +75,23 @@ fn refreshes_when_the_set_is_no_longer_fresh() {
 
 #[test]
 fn the_issuers_max_age_may_shorten_the_policys_cache_duration() {
-    for (header, seconds) in [
-        ("max-age=30", 30),
-        ("public, MAX-AGE=\"40\"", 40),
-        ("max-age=500", 100),
-        ("max-age=0", 1),
-        ("max-age=-1", 100),
-        ("s-maxage=5, no-transform", 100),
-        ("max-age=99999999999999999999", 100),
+    for (header, age, seconds) in [
+        ("max-age=30", None, 30),
+        ("max-age=30", Some("10"), 20),
+        ("max-age=30", Some("40"), 1),
+        ("max-age=30", Some("x"), 30),
+        ("public, MAX-AGE=\"40\"", None, 40),
+        ("max-age=500", None, 100),
+        ("max-age=0", None, 1),
+        ("max-age=-1", None, 100),
+        ("s-maxage=5, no-transform", None, 100),
+        ("max-age=99999999999999999999", None, 100),
     ] {
         let mut ring = ring();
         ring.poll_fetch(at(0)).unwrap();
         let cache_control = Some(header.as_bytes());
-        let fetched = Fetched::Response { status: 200, etag: None, cache_control, body: JWKS };
+        let age = age.map(str::as_bytes);
+        let fetched = Fetched::Response { status: 200, etag: None, cache_control, age, body: JWKS };
         ring.handle_fetched(0, fetched, at(0)).unwrap();
         assert_eq!(ring.next_wakeup(), Some(at(seconds)), "{header}");
     }

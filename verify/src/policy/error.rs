@@ -9,7 +9,7 @@ use std::fmt;
 /// ```
 /// let error = postern_verify::Policy::parse(br#"{"rules": [{"match": {"prefx": "/"}}]}"#);
 /// let message = error.unwrap_err().to_string();
-/// assert!(message.starts_with("rules[0]: unknown field `prefx`"), "{message}");
+/// assert!(message.starts_with("rules[0].match.prefx: unknown field `prefx`"), "{message}");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

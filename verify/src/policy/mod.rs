@@ -107,8 +107,15 @@ fn from_value<T: DeserializeOwned>(value: Value, member: &str) -> Result<T, Poli
     if !value.is_object() {
         return Err(PolicyError::new(member, "it must be an object"));
     }
-    serde_json::from_value(value)
-        .map_err(|error| PolicyError::new(member, without_value(&error.to_string())))
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inner = error.path().to_string();
+        let member = match (member, inner.as_str()) {
+            (member, ".") => member.to_owned(),
+            ("", inner) => inner.to_owned(),
+            (member, inner) => format!("{member}.{inner}"),
+        };
+        PolicyError::new(member, without_value(&error.inner().to_string()))
+    })
 }
 
 /// Serde quotes the value that it did not expect, and a misplaced one can be a secret.
@@ -117,6 +124,7 @@ fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("invalid ") => {
             let kind = value_start(found).and_then(|start| found.get(..start)).unwrap_or(found);
+            let expected = if expected == "u32" { "a whole number" } else { expected };
             format!("{}, expected {expected}", kind.trim_end())
         }
         _ => message.to_owned(),

@@ -62,13 +62,16 @@ fn takes_every_member() {
 fn an_error_names_the_member() {
     let jwks = |http_uri: Value| json!({"remote_jwks": {"http_uri": http_uri}});
     for (changes, expected) in [
-        (json!({"audience": "x"}), "providers.p: unknown field `audience`"),
-        (json!({"audiences": "x"}), "providers.p: invalid type"),
+        (json!({"audience": "x"}), "providers.p.audience: unknown field `audience`"),
+        (json!({"audiences": "x"}), "providers.p.audiences: invalid type: string, expected a"),
         (json!({"audiences": []}), "providers.p.audiences: it must not be empty; leave it out"),
         (json!({"audiences": null}), "providers.p.audiences: it must not be null"),
         (json!({"issuer": ""}), "providers.p.issuer: it must not be empty"),
         (json!({"clock_skew_seconds": 3601}), "providers.p.clock_skew_seconds: it may be at most"),
-        (json!({"clock_skew_seconds": -1}), "providers.p: invalid value"),
+        (
+            json!({"clock_skew_seconds": -1}),
+            "providers.p.clock_skew_seconds: invalid value: integer, expected a whole number",
+        ),
         (json!({"local_jwks": {"inline_string": "{}"}}), "providers.p: it needs one of `local_"),
         (json!({"from_headers": [{"name": "a b"}]}), "providers.p.from_headers[0].name: `a b`"),
         (json!({"from_headers": [{"name": "Cookie"}]}), "providers.p.from_headers[0].name: use"),
@@ -105,8 +108,14 @@ fn an_error_names_the_member() {
 fn an_error_never_quotes_a_value() {
     let jwks = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0LCBleHBlY3RlZCBhIHNlY3JldA"}]}"#;
     for (changes, expected) in [
-        (json!({"local_jwks": jwks}), "providers.p: invalid type: string, expected an object"),
-        (json!({"from_cookies": 5}), "providers.p: invalid type: integer, expected a sequence"),
+        (
+            json!({"local_jwks": jwks}),
+            "providers.p.local_jwks: invalid type: string, expected an object",
+        ),
+        (
+            json!({"from_cookies": 5}),
+            "providers.p.from_cookies: invalid type: integer, expected a sequence",
+        ),
     ] {
         assert_eq!(provider_error(changes), expected);
     }
@@ -119,6 +128,8 @@ fn an_error_in_a_rule_names_the_member() {
         (json!({"match": {"prefix": "/", "path": "/"}}), "rules[0].match: it needs one of"),
         (json!({"match": {"prefix": "api"}}), "rules[0].match.prefix: it must begin with `/`"),
         (json!({"match": {"path": "/a?b"}}), "rules[0].match.path: it must hold neither"),
+        (json!({"match": {"prefx": "/"}}), "rules[0].match.prefx: unknown field `prefx`"),
+        (json!({"match": {"prefix": 7}}), "rules[0].match.prefix: invalid type: integer"),
         (json!({"match": {"prefix": "/a//"}}), "rules[0].match.prefix: no request can have"),
         (json!({"match": {"path": "/a/.."}}), "rules[0].match.path: no request can have"),
         (json!({"match": {"prefix": "/a%2fb"}}), "rules[0].match.prefix: no request can have"),
@@ -152,7 +163,10 @@ fn an_error_in_a_rule_names_the_member() {
                 {"provider_name": "p"}, {"provider_name": "y"}]}}}),
             "rules[0].requires.requires_all.requirements[1].provider_name: there is no",
         ),
-        (json!({"match": {"prefix": "/"}, "require": {}}), "rules[0]: unknown field `require`"),
+        (
+            json!({"match": {"prefix": "/"}, "require": {}}),
+            "rules[0].require: unknown field `require`",
+        ),
     ] {
         let error = error_of(policy_with(rule.clone()));
         assert!(error.starts_with(expected), "{rule}: {error}");
@@ -166,7 +180,7 @@ fn an_error_in_the_document_is_clear() {
         ("[]", "it must be an object"),
         ("{}", "missing field `rules`"),
         (r#"{"rules": [], "rules": []}"#, "a member stands twice"),
-        (r#"{"rules": [], "bypass": true}"#, "unknown field `bypass`"),
+        (r#"{"rules": [], "bypass": true}"#, "bypass: unknown field `bypass`"),
     ] {
         let error = Policy::parse(document.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{document}: {error}");

@@ -31,8 +31,10 @@ async fn a_bad_policy_stops_the_start_and_is_named() {
             let uri = &mut policy["providers"]["shop"]["remote_jwks"]["http_uri"];
             uri.as_object_mut().unwrap().remove("cluster");
         }),
-        ("prefx", |policy| rename(&mut policy["rules"][1]["match"], "prefix", "prefx")),
-        ("rules[1]", |policy| policy["rules"][1]["match"]["prefix"] = json!(7)),
+        ("rules[1].match.prefx", |policy| {
+            rename(&mut policy["rules"][1]["match"], "prefix", "prefx");
+        }),
+        ("rules[1].match.prefix", |policy| policy["rules"][1]["match"]["prefix"] = json!(7)),
         ("cache_duration", |policy| {
             policy["providers"]["shop"]["remote_jwks"]["cache_duration"] = json!("soon");
         }),
