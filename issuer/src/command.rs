@@ -18,6 +18,7 @@ use crate::{
         Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Serve, UserCommand,
         UserOfDomain,
     },
+    log_writer::{FlushOnDrop, LogWriter},
     password_prompt::read_password,
     table::table,
 };
@@ -125,11 +126,7 @@ async fn rotate_keys(ports: &Ports, domain: &DomainName, force: bool) -> Outcome
 }
 
 async fn run_service(ports: Ports, settings: Serve) -> Outcome {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let _flush = start_log()?;
     let Serve { listen, issuer_url, token_header } = settings;
     let listener = TcpListener::bind(&listen)
         .await
@@ -144,6 +141,18 @@ async fn run_service(ports: Ports, settings: Serve) -> Outcome {
     let stop = stop_signal()?;
     print(&format!("listening on http://{address}\n"))?;
     Ok(serve(listener, router, stop).await?)
+}
+
+fn start_log() -> io::Result<FlushOnDrop> {
+    let (writer, flush) = LogWriter::start(io::stderr())?;
+    tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        // It would tell of its own failures with `eprintln!`, which panics when stderr fails.
+        .log_internal_errors(false)
+        .init();
+    Ok(flush)
 }
 
 fn reason(error: &io::Error) -> String {

@@ -2,10 +2,14 @@
 
 mod arguments;
 mod command;
+mod log_writer;
 mod password_prompt;
 mod table;
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stderr},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -15,7 +19,8 @@ fn main() -> ExitCode {
     match command::run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Not `eprintln!`, which panics when the reader has gone.
+            let _ = writeln!(stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

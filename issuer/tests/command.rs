@@ -64,8 +64,12 @@ struct Server {
 
 impl Server {
     fn start(data_dir: &Path, options: &[&str]) -> Self {
+        Self::start_logging_to(data_dir, options, Stdio::piped())
+    }
+
+    fn start_logging_to(data_dir: &Path, options: &[&str], log: Stdio) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
-        let mut child = postern(data_dir, &arguments).spawn().unwrap();
+        let mut child = postern(data_dir, &arguments).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on http://").unwrap().to_owned();
@@ -305,6 +309,40 @@ fn sessions_survive_a_kill() {
     assert_eq!(server.end().0, None);
     let server = Server::start(&data, &options);
     assert_eq!(server.with_token("GET /refresh", &token), 200);
+}
+
+/// More requests than a pipe and the waiting lines hold, each of which must be answered.
+fn assert_answers(server: &Server, token: &str, requests: usize) {
+    let path = "x".repeat(250);
+    for _ in 0..requests {
+        assert_eq!(server.with_token(&format!("GET /{path}"), token), 404);
+    }
+    assert_eq!(server.with_token("GET /refresh", token), 200);
+}
+
+#[test]
+fn requests_are_answered_whatever_becomes_of_the_log() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    succeed(&data, &["user", "create", "shop", "ada"], PASSWORD);
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let server = Server::start_logging_to(&data, &[], full.into());
+    assert_answers(&server, &server.login(), 10);
+
+    let mut server = Server::start(&data, &[]);
+    let token = server.login();
+    drop(server.child.stderr.take());
+    assert_answers(&server, &token, 10);
+    assert_answers(&server, &server.login(), 10);
+
+    // Nobody reads: 64 KiB of pipe are full after some 200 lines.
+    let server = Server::start(&data, &[]);
+    assert_answers(&server, &server.login(), 2000);
+    server.signal("TERM");
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("status=404"));
 }
 
 #[test]
