@@ -5,15 +5,16 @@ mod key_set;
 mod login;
 mod request_log;
 mod session;
+pub(crate) mod time_limit;
 mod token_header;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     http::{HeaderName, StatusCode},
-    middleware::from_fn,
+    middleware::{from_fn, from_fn_with_state},
     response::Response,
     routing::{get, post},
 };
@@ -22,6 +23,7 @@ use self::answer::{json, message};
 use crate::issuer::{Issuer, Refusal};
 
 const BODY_LIMIT_BYTES: usize = 16 * 1024;
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// What every route works with.
 #[derive(Clone)]
@@ -31,7 +33,8 @@ struct Service {
 }
 
 /// The first-party API and the published key sets. Tokens are read from `token_header`, in
-/// `Bearer` form, and bare where that is not ambiguous.
+/// `Bearer` form, and bare where that is not ambiguous. A request that takes longer than 30
+/// seconds, for want of its body, say, is answered 503.
 pub fn router(issuer: Arc<Issuer>, token_header: HeaderName) -> Router {
     Router::new()
         .route("/login", post(login::login))
@@ -45,6 +48,7 @@ pub fn router(issuer: Arc<Issuer>, token_header: HeaderName) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        .layer(from_fn_with_state(REQUEST_LIMIT, time_limit::limit))
         .layer(from_fn(request_log::log))
         .with_state(Service { issuer, token_header })
 }

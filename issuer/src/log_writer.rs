@@ -78,10 +78,10 @@ impl Drop for FlushOnDrop {
 /// A line that cannot be written is lost: there is nowhere left to say so.
 fn write_all(waiting: &Receiver<Message>, mut sink: impl Write, lost: &AtomicU64) {
     while let Ok(message) = waiting.recv() {
-        let Message::Line(line) = message else {
-            continue;
-        };
-        let _ = sink.write_all(&line);
+        match message {
+            Message::Line(line) => drop(sink.write_all(&line)),
+            Message::Flush(done) => drop(done),
+        }
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let _ = writeln!(sink, "{lost} log lines were lost: the reader was too slow");

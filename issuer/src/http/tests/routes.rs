@@ -63,3 +63,29 @@ async fn readiness_follows_the_storage_and_liveness_does_not() {
     let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
     assert_eq!(&body[..], br#"{"message":"Internal error"}"#);
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_waited_for_no_longer_than_the_limit() {
+    let fixture = Fixture::new().await;
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let request = Request::post("/login").body(Body::new(NeverEnding)).unwrap();
+    let answer = fixture.send(request).await;
+    answer.assert_refused(503, "Timed out");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(start.elapsed().as_secs(), REQUEST_LIMIT.as_secs());
+}
+
+struct NeverEnding;
+
+impl hyper::body::Body for NeverEnding {
+    type Data = axum::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
