@@ -13,7 +13,7 @@ use crate::{
     secret::{SecretText, random_id},
     store::{Store, StoreError},
     user::{User, Username},
-    vault::Vault,
+    vault::{KeySetId, Vault},
 };
 
 const USER_ID_BYTES: usize = 16;
@@ -87,12 +87,14 @@ impl Ports {
         settings: DomainSettings,
     ) -> Result<(Domain, KeySet), AdministrationError> {
         settings.validate()?;
-        let domain = Domain { name, settings, created_at: self.clock.now() };
+        let (key_set_id, now) = (KeySetId::random(), self.clock.now());
+        let domain = Domain { name, key_set: key_set_id, settings, created_at: now };
         if self.store.domain(&domain.name).await?.is_some() {
             return Err(AdministrationError::DomainExists(domain.name));
         }
-        let key_set = self.publish_first_keys(&domain, algorithm).await?;
+        let key_set = off_thread(move || KeySet::generate(algorithm, now)).await??;
         // The keys come first: a domain without keys could be seen, keys without one cannot.
+        self.vault.create_key_set(&domain.key_set, &key_set).await?;
         match self.store.create_domain(&domain).await {
             Ok(()) => Ok((domain, key_set)),
             Err(StoreError::AlreadyExists) => Err(AdministrationError::DomainExists(domain.name)),
@@ -108,7 +110,7 @@ impl Ports {
     pub async fn domains(&self) -> Result<Vec<ListedDomain>, AdministrationError> {
         let mut listed = Vec::new();
         for domain in self.store.domains().await? {
-            let key_set = self.vault.key_set(&domain.name).await?;
+            let key_set = self.vault.key_set(&domain.key_set).await?;
             listed.push((domain, key_set.as_ref().map(KeySet::algorithm)));
         }
         Ok(listed)
@@ -181,10 +183,8 @@ impl Ports {
         &self,
         domain: &DomainName,
     ) -> Result<(KeySet, Timestamp), AdministrationError> {
-        self.known_domain(domain).await?;
-        let key_set = self.vault.key_set(domain).await?;
-        let key_set = key_set.ok_or(StoreError::Damaged("key set"))?;
-        Ok((key_set, self.clock.now()))
+        let domain = self.known_domain(domain).await?;
+        self.key_set_of(&domain).await
     }
 
     /// Rotates a domain's keys: see [`KeySet::rotate`].
@@ -198,13 +198,14 @@ impl Ports {
         domain: &DomainName,
         force: bool,
     ) -> Result<KeySet, AdministrationError> {
-        let settings = self.known_domain(domain).await?.settings;
-        let (key_set, now) = self.key_set(domain).await?;
+        let domain = self.known_domain(domain).await?;
+        let (key_set, now) = self.key_set_of(&domain).await?;
+        let Domain { name, key_set: id, settings, .. } = domain;
         let generation = key_set.generation;
         let rotated = off_thread(move || key_set.rotate(&settings, now, force)).await??;
-        match self.vault.replace_key_set(domain, generation, &rotated).await {
+        match self.vault.replace_key_set(&id, generation, &rotated).await {
             Ok(()) => Ok(rotated),
-            Err(StoreError::Conflict) => Err(AdministrationError::RotatedMeanwhile(domain.clone())),
+            Err(StoreError::Conflict) => Err(AdministrationError::RotatedMeanwhile(name)),
             Err(error) => Err(error.into()),
         }
     }
@@ -214,34 +215,12 @@ impl Ports {
         domain.ok_or_else(|| AdministrationError::UnknownDomain(name.clone()))
     }
 
-    async fn publish_first_keys(
+    async fn key_set_of(
         &self,
         domain: &Domain,
-        algorithm: SigningAlgorithm,
-    ) -> Result<KeySet, AdministrationError> {
-        let (name, now) = (&domain.name, domain.created_at);
-        let key_set = off_thread(move || KeySet::generate(algorithm, now)).await??;
-        match self.vault.create_key_set(name, &key_set).await {
-            Err(StoreError::AlreadyExists) => self.replace_leftover(name, &key_set).await?,
-            created => created?,
-        }
-        Ok(key_set)
-    }
-
-    /// Replaces the keys that a creation which was cut short has left behind. Nobody has seen
-    /// them: without its domain a key set is not published.
-    async fn replace_leftover(
-        &self,
-        name: &DomainName,
-        key_set: &KeySet,
-    ) -> Result<(), AdministrationError> {
-        // Or else someone was faster, and those keys are in use.
-        if self.store.domain(name).await?.is_some() {
-            return Err(AdministrationError::DomainExists(name.clone()));
-        }
-        let leftover = self.vault.key_set(name).await?;
-        let generation = leftover.map_or(0, |leftover| leftover.generation);
-        Ok(self.vault.replace_key_set(name, generation, key_set).await?)
+    ) -> Result<(KeySet, Timestamp), AdministrationError> {
+        let key_set = self.vault.key_set(&domain.key_set).await?;
+        Ok((key_set.ok_or(StoreError::Damaged("key set"))?, self.clock.now()))
     }
 }
 
@@ -272,35 +251,45 @@ mod tests {
         }
     }
 
+    /// A creation that got as far as its keys, or lost to another one.
     #[tokio::test]
-    async fn a_creation_that_was_cut_short_can_be_repeated() {
+    async fn keys_that_no_domain_names_are_in_nobodys_way() {
         let (_folder, ports) = ports();
         let shop: DomainName = "shop".parse().unwrap();
-        let leftover = KeySet::generate(SigningAlgorithm::EdDsa, Timestamp(1)).unwrap();
-        ports.vault.create_key_set(&shop, &leftover).await.unwrap();
+        let orphan = KeySet::generate(SigningAlgorithm::EdDsa, Timestamp(1)).unwrap();
+        ports.vault.create_key_set(&KeySetId::random(), &orphan).await.unwrap();
         let created = ports.create_domain(shop.clone(), SigningAlgorithm::Hs256, settings()).await;
         let (key_set, _) = ports.key_set(&shop).await.unwrap();
         assert_eq!(key_set, created.unwrap().1);
         assert_eq!(key_set.algorithm(), SigningAlgorithm::Hs256);
     }
 
+    /// Each through connections of its own, as the processes of several operators are.
     #[tokio::test(flavor = "multi_thread")]
     async fn of_concurrent_creations_one_succeeds_and_its_keys_stay() {
-        let (_folder, ports) = ports();
-        let creations: Vec<_> = (0..10)
-            .map(|_| {
-                let ports = ports.clone();
-                let shop = "shop".parse().unwrap();
-                tokio::spawn(async move {
-                    ports.create_domain(shop, SigningAlgorithm::EdDsa, settings()).await
+        let (folder, ports) = ports();
+        for round in 0..5 {
+            let name: DomainName = format!("shop-{round}").parse().unwrap();
+            let creations: Vec<_> = (0..8)
+                .map(|_| (name.clone(), Sqlite::open(folder.path()).unwrap()))
+                .map(|(name, sqlite)| {
+                    let sqlite = Arc::new(sqlite);
+                    let clock = Arc::new(VirtualClock::at(1_000_000));
+                    let ports = Ports { store: sqlite.clone(), vault: sqlite, clock };
+                    tokio::spawn(async move {
+                        ports.create_domain(name, SigningAlgorithm::EdDsa, settings()).await
+                    })
                 })
-            })
-            .collect();
-        let mut created = 0;
-        for creation in creations {
-            created += usize::from(creation.await.unwrap().is_ok());
+                .collect();
+            let mut created = Vec::new();
+            for creation in creations {
+                match creation.await.unwrap() {
+                    Ok((domain, key_set)) => created.push((domain, key_set)),
+                    Err(error) => assert!(matches!(error, AdministrationError::DomainExists(_))),
+                }
+            }
+            let stored = ports.store.domain(&name).await.unwrap().unwrap();
+            assert_eq!(created, [(stored, ports.key_set(&name).await.unwrap().0)]);
         }
-        assert_eq!(created, 1);
-        assert!(ports.key_set(&"shop".parse().unwrap()).await.is_ok());
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     session::{EndReason, RefreshHash, Session},
     store::{Store, StoreError},
     user::{PasswordHash, User, Username},
-    vault::Vault,
+    vault::{KeySetId, Vault},
 };
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -153,7 +153,7 @@ async fn disabling_ends_sessions(store: &dyn Store) {
 }
 
 async fn key_sets(vault: &dyn Vault) {
-    let (shop, blog): (DomainName, DomainName) = ("shop".parse().unwrap(), "blog".parse().unwrap());
+    let (shop, blog) = (KeySetId::random(), KeySetId::random());
     assert_eq!(vault.key_set(&shop).await.unwrap(), None);
     let first = key_set();
     vault.create_key_set(&shop, &first).await.unwrap();
@@ -167,14 +167,14 @@ async fn key_sets(vault: &dyn Vault) {
     assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&second));
     let stale = vault.replace_key_set(&shop, 1, &second).await;
     assert!(matches!(stale, Err(StoreError::Conflict)));
-    let nowhere: DomainName = "nowhere".parse().unwrap();
+    let nowhere = KeySetId::random();
     let missing = vault.replace_key_set(&nowhere, 1, &second).await;
     assert!(matches!(missing, Err(StoreError::Conflict)));
     assert_eq!(vault.key_set(&blog).await.unwrap().map(|key_set| key_set.generation), Some(1));
 }
 
 async fn one_rotation_wins(vault: Arc<dyn Vault>) {
-    let race: DomainName = "race".parse().unwrap();
+    let race = KeySetId::random();
     let first = key_set();
     vault.create_key_set(&race, &first).await.unwrap();
     let rotations: Vec<_> = (0..RACERS)
@@ -208,7 +208,12 @@ fn settings() -> DomainSettings {
 }
 
 fn domain(name: &str) -> Domain {
-    Domain { name: name.parse().unwrap(), settings: settings(), created_at: NOW }
+    Domain {
+        name: name.parse().unwrap(),
+        key_set: KeySetId::random(),
+        settings: settings(),
+        created_at: NOW,
+    }
 }
 
 fn user(domain: &str, name: &str) -> User {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, vault::KeySetId};
 
 /// The first path segments that the issuer's own routes take.
 const RESERVED_NAMES: [&str; 7] =
@@ -56,11 +56,13 @@ impl FromStr for DomainName {
     }
 }
 
-/// A domain as it is stored. Its keys are in the vault.
+/// A domain as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domain {
     /// Unique among all domains.
     pub name: DomainName,
+    /// Where its keys are in the vault.
+    pub key_set: KeySetId,
     /// What its tokens say in `aud` and how long they live.
     pub settings: DomainSettings,
     /// When it was created.

@@ -249,7 +249,7 @@ impl Issuer {
             return Ok(None);
         };
         // Read at every use: another process may have rotated the keys.
-        let key_set = self.ports.vault.key_set(name).await?;
+        let key_set = self.ports.vault.key_set(&domain.key_set).await?;
         Ok(Some((domain, key_set.ok_or(StoreError::Damaged("key set"))?)))
     }
 

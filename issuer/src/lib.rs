@@ -44,5 +44,5 @@ pub use crate::{
     store::{Store, StoreError},
     token::IssuedToken,
     user::{PasswordHash, User, Username, UsernameError},
-    vault::Vault,
+    vault::{KeySetId, Vault},
 };

@@ -29,7 +29,7 @@ use crate::{
     session::{EndReason, RefreshHash, Session},
     store::{Store, StoreError},
     user::{User, Username},
-    vault::Vault,
+    vault::{KeySetId, Vault},
 };
 
 const FILE_NAME: &str = "postern.db";
@@ -173,29 +173,24 @@ impl Store for Sqlite {
 
 #[async_trait]
 impl Vault for Sqlite {
-    async fn create_key_set(
-        &self,
-        domain: &DomainName,
-        key_set: &KeySet,
-    ) -> Result<(), StoreError> {
-        let (domain, key_set) = (domain.clone(), key_set.clone());
-        self.write(move |connection| key_sets::insert(connection, &domain, &key_set)).await
+    async fn create_key_set(&self, id: &KeySetId, key_set: &KeySet) -> Result<(), StoreError> {
+        let (id, key_set) = (id.clone(), key_set.clone());
+        self.write(move |connection| key_sets::insert(connection, &id, &key_set)).await
     }
 
-    async fn key_set(&self, domain: &DomainName) -> Result<Option<KeySet>, StoreError> {
-        let domain = domain.clone();
-        self.read(move |connection| key_sets::find(connection, &domain)).await
+    async fn key_set(&self, id: &KeySetId) -> Result<Option<KeySet>, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| key_sets::find(connection, &id)).await
     }
 
     async fn replace_key_set(
         &self,
-        domain: &DomainName,
+        id: &KeySetId,
         generation: u64,
         key_set: &KeySet,
     ) -> Result<(), StoreError> {
-        let (domain, key_set) = (domain.clone(), key_set.clone());
-        self.write(move |connection| key_sets::replace(connection, &domain, generation, &key_set))
-            .await
+        let (id, key_set) = (id.clone(), key_set.clone());
+        self.write(move |connection| key_sets::replace(connection, &id, generation, &key_set)).await
     }
 }
 

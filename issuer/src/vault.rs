@@ -2,26 +2,55 @@
 
 use async_trait::async_trait;
 
-use crate::{domain::DomainName, key_set::KeySet, store::StoreError};
+use crate::{key_set::KeySet, secret::random_id, store::StoreError};
+
+const ID_BYTES: usize = 16;
+
+/// What a key set is kept under: random, and named by the one domain that it belongs to.
+///
+/// The store alone decides which domain exists, and with it which key set counts. Of several
+/// attempts to create a domain each keeps a set of its own, and those that lose leave one behind
+/// that nothing names; so the store and the vault need no transaction in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeySetId(String);
+
+impl KeySetId {
+    /// A fresh one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_id(ID_BYTES))
+    }
+
+    /// One that was stored.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The id as text: 22 of A-Z, a-z, 0-9, `-` and `_`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Where key sets are kept, private keys and all.
 ///
 /// Writes are durable and reads see all completed writes, as for [`Store`](crate::Store).
 #[async_trait]
 pub trait Vault: Send + Sync {
-    /// Adds the first key set of a domain, or fails with [`StoreError::AlreadyExists`].
-    async fn create_key_set(&self, domain: &DomainName, key_set: &KeySet)
-    -> Result<(), StoreError>;
+    /// Adds a key set, or fails with [`StoreError::AlreadyExists`].
+    async fn create_key_set(&self, id: &KeySetId, key_set: &KeySet) -> Result<(), StoreError>;
 
-    /// The key set of a domain.
-    async fn key_set(&self, domain: &DomainName) -> Result<Option<KeySet>, StoreError>;
+    /// The key set of that id.
+    async fn key_set(&self, id: &KeySetId) -> Result<Option<KeySet>, StoreError>;
 
     /// Puts `key_set` in the place of the one of `generation`, or fails with
     /// [`StoreError::Conflict`] when that is not the stored one: of any number of concurrent
     /// calls with one `generation`, one succeeds.
     async fn replace_key_set(
         &self,
-        domain: &DomainName,
+        id: &KeySetId,
         generation: u64,
         key_set: &KeySet,
     ) -> Result<(), StoreError>;

@@ -7,16 +7,19 @@ use crate::{
     clock::Timestamp,
     domain::{Domain, DomainName, DomainSettings},
     store::StoreError,
+    vault::KeySetId,
 };
 
-const COLUMNS: &str = "name, audience, token_lifetime, session_lifetime, jwks_max_age, created_at";
+const COLUMNS: &str = "name, key_set, audience, token_lifetime, session_lifetime, jwks_max_age, \
+     created_at";
 
 pub(super) fn insert(connection: &Connection, domain: &Domain) -> Result<(), StoreError> {
     let settings = &domain.settings;
     connection.execute(
-        &format!("INSERT INTO domains ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+        &format!("INSERT INTO domains ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
         params![
             domain.name.as_str(),
+            domain.key_set.as_str(),
             settings.audience,
             to_column(settings.token_lifetime),
             to_column(settings.session_lifetime),
@@ -49,6 +52,7 @@ fn domain(row: &Row<'_>) -> Result<Domain, StoreError> {
     let name: String = row.get("name")?;
     Ok(Domain {
         name: name.try_into().map_err(|_| StoreError::Damaged("domain name"))?,
+        key_set: KeySetId::stored(row.get("key_set")?),
         settings: DomainSettings {
             audience: row.get("audience")?,
             token_lifetime: seconds("token_lifetime")?,

@@ -4,27 +4,24 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::to_column;
-use crate::{domain::DomainName, key_set::KeySet, store::StoreError};
+use crate::{key_set::KeySet, store::StoreError, vault::KeySetId};
 
 pub(super) fn insert(
     connection: &Connection,
-    domain: &DomainName,
+    id: &KeySetId,
     key_set: &KeySet,
 ) -> Result<(), StoreError> {
     connection.execute(
-        "INSERT INTO key_sets (domain, generation, document) VALUES (?1, ?2, ?3)",
-        params![domain.as_str(), to_column(key_set.generation), *document(key_set)?],
+        "INSERT INTO key_sets (id, generation, document) VALUES (?1, ?2, ?3)",
+        params![id.as_str(), to_column(key_set.generation), *document(key_set)?],
     )?;
     Ok(())
 }
 
-pub(super) fn find(
-    connection: &Connection,
-    domain: &DomainName,
-) -> Result<Option<KeySet>, StoreError> {
+pub(super) fn find(connection: &Connection, id: &KeySetId) -> Result<Option<KeySet>, StoreError> {
     let stored: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT document FROM key_sets WHERE domain = ?1")?
-        .query_row([domain.as_str()], |row| row.get(0))
+        .prepare_cached("SELECT document FROM key_sets WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
     let Some(stored) = stored.map(Zeroizing::new) else {
         return Ok(None);
@@ -34,14 +31,14 @@ pub(super) fn find(
 
 pub(super) fn replace(
     connection: &Connection,
-    domain: &DomainName,
+    id: &KeySetId,
     generation: u64,
     key_set: &KeySet,
 ) -> Result<(), StoreError> {
     let replaced = connection.execute(
-        "UPDATE key_sets SET generation = ?3, document = ?4 WHERE domain = ?1 AND generation = ?2",
+        "UPDATE key_sets SET generation = ?3, document = ?4 WHERE id = ?1 AND generation = ?2",
         params![
-            domain.as_str(),
+            id.as_str(),
             to_column(generation),
             to_column(key_set.generation),
             *document(key_set)?

@@ -9,6 +9,7 @@ const VERSION: i64 = 1;
 const TABLES: &str = "
 CREATE TABLE domains (
     name TEXT PRIMARY KEY,
+    key_set TEXT NOT NULL,
     audience TEXT NOT NULL,
     token_lifetime INTEGER NOT NULL,
     session_lifetime INTEGER NOT NULL,
@@ -44,7 +45,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (user_id);
 
 CREATE TABLE key_sets (
-    domain TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY,
     generation INTEGER NOT NULL,
     document BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
