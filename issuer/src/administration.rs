@@ -203,8 +203,9 @@ impl Ports {
         let Domain { name, key_set: id, settings, .. } = domain;
         let generation = key_set.generation;
         let rotated = off_thread(move || key_set.rotate(&settings, now, force)).await??;
-        match self.vault.replace_key_set(&id, generation, &rotated).await {
-            Ok(()) => Ok(rotated),
+        let clock = Arc::clone(&self.clock);
+        match self.vault.replace_key_set(&id, generation, &rotated, clock).await {
+            Ok(stored) => Ok(stored),
             Err(StoreError::Conflict) => Err(AdministrationError::RotatedMeanwhile(name)),
             Err(error) => Err(error.into()),
         }
@@ -262,6 +263,25 @@ mod tests {
         let (key_set, _) = ports.key_set(&shop).await.unwrap();
         assert_eq!(key_set, created.unwrap().1);
         assert_eq!(key_set.algorithm(), SigningAlgorithm::Hs256);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_next_key_counts_as_published_from_when_it_can_be_read() {
+        let (folder, mut ports) = ports();
+        let clock = Arc::new(VirtualClock::at(1_000_000));
+        ports.clock = clock.clone();
+        let shop: DomainName = "shop".parse().unwrap();
+        ports.create_domain(shop.clone(), SigningAlgorithm::EdDsa, settings()).await.unwrap();
+        let other = rusqlite::Connection::open(folder.path().join("postern.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (rotating, name) = (ports.clone(), shop.clone());
+        let rotation = tokio::spawn(async move { rotating.rotate_keys(&name, false).await });
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        clock.advance(7);
+        other.execute_batch("COMMIT").unwrap();
+        let rotated = rotation.await.unwrap().unwrap();
+        assert_eq!(rotated.next.published_at, Timestamp(1_000_007));
+        assert_eq!(ports.key_set(&shop).await.unwrap().0, rotated);
     }
 
     /// Each through connections of its own, as the processes of several operators are.

@@ -71,21 +71,34 @@ pub(crate) mod virtual_time {
     use super::{Clock, Timestamp};
 
     /// A clock that moves only when it is told to.
-    pub(crate) struct VirtualClock(AtomicU64);
+    pub(crate) struct VirtualClock {
+        seconds: AtomicU64,
+        step: AtomicU64,
+    }
 
     impl VirtualClock {
         pub(crate) fn at(seconds: u64) -> Self {
-            Self(AtomicU64::new(seconds))
+            Self { seconds: AtomicU64::new(seconds), step: AtomicU64::new(0) }
         }
 
         pub(crate) fn advance(&self, seconds: u64) {
-            self.0.fetch_add(seconds, Ordering::SeqCst);
+            self.seconds.fetch_add(seconds, Ordering::SeqCst);
+        }
+
+        pub(crate) fn set_back(&self, seconds: u64) {
+            self.seconds.fetch_sub(seconds, Ordering::SeqCst);
+        }
+
+        /// From now on it moves by `seconds` with every look at it.
+        pub(crate) fn advance_when_read(&self, seconds: u64) {
+            self.step.store(seconds, Ordering::SeqCst);
         }
     }
 
     impl Clock for VirtualClock {
         fn now(&self) -> Timestamp {
-            Timestamp(self.0.load(Ordering::SeqCst))
+            let step = self.step.load(Ordering::SeqCst);
+            Timestamp(self.seconds.fetch_add(step, Ordering::SeqCst))
         }
     }
 }

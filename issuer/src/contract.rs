@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     domain::{Domain, DomainName, DomainSettings},
     key::SigningAlgorithm,
     key_set::KeySet,
@@ -100,17 +100,17 @@ async fn refresh_is_compare_and_set(store: &dyn Store) {
     assert!(store.create_session(&session).await.unwrap());
     let (first, second) = (session.current_refresh, RefreshHash([2; 32]));
     let replace =
-        |current, next, after| store.replace_refresh(&session, current, next, NOW.plus(after));
+        |current, next, after| store.replace_refresh(&session, current, next, at(NOW.plus(after)));
 
-    assert!(replace(first, second, 5).await.unwrap());
+    assert_eq!(replace(first, second, 5).await.unwrap(), Some(NOW.plus(5)));
     let stored = read(store, &session).await;
     assert_eq!((stored.current_refresh, stored.previous_refresh), (second, Some(first)));
     assert_eq!(stored.refreshed_at, NOW.plus(5));
-    assert!(!replace(first, RefreshHash([3; 32]), 6).await.unwrap());
-    assert!(!replace(second, RefreshHash([3; 32]), 600).await.unwrap());
+    assert_eq!(replace(first, RefreshHash([3; 32]), 6).await.unwrap(), None);
+    assert_eq!(replace(second, RefreshHash([3; 32]), 600).await.unwrap(), None);
     assert_eq!(read(store, &session).await, stored);
     assert!(store.end_session(&session, EndReason::Logout, NOW.plus(7)).await.unwrap());
-    assert!(!replace(second, RefreshHash([3; 32]), 8).await.unwrap());
+    assert_eq!(replace(second, RefreshHash([3; 32]), 8).await.unwrap(), None);
 }
 
 async fn one_racer_wins(store: Arc<dyn Store>) {
@@ -120,13 +120,14 @@ async fn one_racer_wins(store: Arc<dyn Store>) {
         let (store, session) = (Arc::clone(&store), session.clone());
         tokio::spawn(async move {
             let next = RefreshHash([racer; 32]);
-            store.replace_refresh(&session, session.current_refresh, next, NOW).await.unwrap()
+            let current = session.current_refresh;
+            store.replace_refresh(&session, current, next, at(NOW)).await.unwrap()
         })
     };
     let racers: Vec<_> = (0..RACERS).map(race).collect();
     let mut winners = Vec::new();
     for (racer, won) in (0..RACERS).zip(racers) {
-        if won.await.unwrap() {
+        if won.await.unwrap().is_some() {
             winners.push(RefreshHash([racer; 32]));
         }
     }
@@ -163,12 +164,13 @@ async fn key_sets(vault: &dyn Vault) {
     assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&first));
 
     let second = first.rotate(&settings(), NOW, false).unwrap_or_else(|error| panic!("{error}"));
-    vault.replace_key_set(&shop, 1, &second).await.unwrap();
+    let second = vault.replace_key_set(&shop, 1, &second, at(NOW.plus(9))).await.unwrap();
+    assert_eq!(second.next.published_at, NOW.plus(9));
     assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&second));
-    let stale = vault.replace_key_set(&shop, 1, &second).await;
+    let stale = vault.replace_key_set(&shop, 1, &second, at(NOW)).await;
     assert!(matches!(stale, Err(StoreError::Conflict)));
     let nowhere = KeySetId::random();
-    let missing = vault.replace_key_set(&nowhere, 1, &second).await;
+    let missing = vault.replace_key_set(&nowhere, 1, &second, at(NOW)).await;
     assert!(matches!(missing, Err(StoreError::Conflict)));
     assert_eq!(vault.key_set(&blog).await.unwrap().map(|key_set| key_set.generation), Some(1));
 }
@@ -181,9 +183,9 @@ async fn one_rotation_wins(vault: Arc<dyn Vault>) {
         .map(|_| {
             let (vault, race) = (Arc::clone(&vault), race.clone());
             let second = first.rotate(&settings(), NOW, false).unwrap();
-            tokio::spawn(async move {
-                vault.replace_key_set(&race, 1, &second).await.is_ok().then_some(second)
-            })
+            tokio::spawn(
+                async move { vault.replace_key_set(&race, 1, &second, at(NOW)).await.ok() },
+            )
         })
         .collect();
     let mut winners = Vec::new();
@@ -196,6 +198,17 @@ async fn one_rotation_wins(vault: Arc<dyn Vault>) {
 
 async fn read(store: &dyn Store, session: &Session) -> Session {
     store.session(&session.domain, &session.id).await.unwrap().unwrap()
+}
+
+/// A clock that stands still.
+fn at(moment: Timestamp) -> Arc<dyn Clock> {
+    struct Stopped(Timestamp);
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+    Arc::new(Stopped(moment))
 }
 
 fn settings() -> DomainSettings {

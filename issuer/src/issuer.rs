@@ -1,5 +1,7 @@
 //! What the issuer does for its users: login, refresh, status, logout.
 
+mod refresh;
+
 use crate::{
     administration::Ports,
     clock::Timestamp,
@@ -9,7 +11,7 @@ use crate::{
     key_set::{KeySet, Publication},
     password::{PasswordChecks, PasswordError},
     secret::SecretText,
-    session::{EndReason, RefreshStanding, RefreshToken, Session},
+    session::{EndReason, RefreshToken, Session},
     store::StoreError,
     token::{IssuedToken, mint},
     user::{User, Username},
@@ -143,30 +145,16 @@ impl Issuer {
         password: SecretText,
     ) -> Result<IssuedToken, Refusal> {
         let name = domain.parse().map_err(|_| Refusal::Domain)?;
-        let (domain, key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
+        let (domain, _) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
         let user = self.authenticated(&domain, username, password).await?;
+        // Checking the password takes time, in which the keys may have been rotated.
+        let (domain, key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
         let now = self.ports.clock.now();
         let (session, refresh) = Session::start(&user, now, domain.settings.session_lifetime);
+        let issued = self.mint(&domain, &key_set, &session, &refresh)?;
         // The store refuses disabled users, and it alone can do so without a race.
-        if !self.ports.store.create_session(&session).await? {
-            return Err(Refusal::Credentials);
-        }
-        let issuer = self.url.of_domain(&domain.name);
-        Ok(mint(&issuer, &domain, &key_set, &session, &refresh, now)?)
-    }
-
-    /// Replaces a token, expired or not, by its one successor.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Token`], [`Refusal::Domain`], [`Refusal::Session`],
-    /// [`Refusal::RefreshToken`], [`Refusal::SessionExpired`] or [`Refusal::Failed`].
-    pub async fn refresh(&self, token: &[u8]) -> Result<IssuedToken, Refusal> {
-        let presented = self.recognize(token).await?;
-        let (session, refresh) = self.replace_refresh(&presented).await?;
-        let Presented { domain, key_set, now, .. } = presented;
-        let issuer = self.url.of_domain(&domain.name);
-        Ok(mint(&issuer, &domain, &key_set, &session, &refresh, now)?)
+        let created = self.ports.store.create_session(&session).await?;
+        if created { Ok(issued) } else { Err(Refusal::Credentials) }
     }
 
     /// How a token of ours stands.
@@ -253,6 +241,17 @@ impl Issuer {
         Ok(Some((domain, key_set.ok_or(StoreError::Damaged("key set"))?)))
     }
 
+    fn mint(
+        &self,
+        domain: &Domain,
+        key_set: &KeySet,
+        session: &Session,
+        refresh: &RefreshToken,
+    ) -> Result<IssuedToken, KeyError> {
+        let issuer = self.url.of_domain(&domain.name);
+        mint(&issuer, domain, key_set, session, refresh, self.ports.clock.now())
+    }
+
     /// The hash is computed before anything is said about the user, and for every name, so
     /// that time does not tell which names exist.
     async fn authenticated(
@@ -289,41 +288,5 @@ impl Issuer {
             Some(session) if session.ended.is_none() => Err(Refusal::SessionExpired),
             _ => Err(Refusal::Session),
         }
-    }
-
-    async fn replace_refresh(
-        &self,
-        presented: &Presented,
-    ) -> Result<(Session, RefreshToken), Refusal> {
-        let Presented { token: OwnToken { refresh, .. }, now, .. } = presented;
-        // Who loses the race reads the session again and finds its token just replaced.
-        for _ in 0..2 {
-            let session = self.living_session(presented).await?;
-            let successor = session.successor(refresh);
-            match session.standing(refresh, *now) {
-                RefreshStanding::Current => {
-                    if self.take_turn(&session, refresh, &successor, *now).await? {
-                        return Ok((Session { refreshed_at: *now, ..session }, successor));
-                    }
-                }
-                RefreshStanding::JustReplaced => return Ok((session, successor)),
-                RefreshStanding::Reused => {
-                    self.ports.store.end_session(&session, EndReason::Reuse, *now).await?;
-                    return Err(Refusal::RefreshToken);
-                }
-            }
-        }
-        Err(Refusal::Session)
-    }
-
-    async fn take_turn(
-        &self,
-        session: &Session,
-        refresh: &RefreshToken,
-        successor: &RefreshToken,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let (current, next) = (refresh.hash(), successor.hash());
-        self.ports.store.replace_refresh(session, current, next, now).await
     }
 }

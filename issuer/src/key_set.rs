@@ -13,8 +13,12 @@ use crate::{
 /// How long a replaced key stays published beyond its last token's `exp`, in seconds: for the
 /// clock skew that edges allow, and for a login that began before the rotation.
 const SKEW_ALLOWANCE_SECONDS: u64 = 60;
-/// Times are kept in whole seconds, so a cache may have been filled up to one second later
-/// than `published_at` says.
+/// An edge counts a set's `max-age` from when the answer has arrived, which is later than the
+/// set was read by as much as a fetch may take. This is what rotation allows for that, and for
+/// the commit, in seconds; but no more than `max-age` once again, because a domain with a short
+/// one asks for quick rotations. An edge that does not know a key refetches in any case.
+const FETCH_ALLOWANCE_SECONDS: u64 = 60;
+/// Times are kept in whole seconds.
 const ROUNDING_SECONDS: u64 = 1;
 const FIRST_GENERATION: u64 = 1;
 const ETAG_HASH_BYTES: usize = 12;
@@ -121,7 +125,8 @@ impl KeySet {
     /// # Errors
     ///
     /// [`RotationError::TooSoon`] while a cached set without `next` may be in use, unless
-    /// `force` is set; [`RotationError::Key`] when no fresh key can be made.
+    /// `force` is set: until `max-age` has passed and, for fetches, 60 seconds more, or
+    /// `max-age` again if that is less; [`RotationError::Key`] when no fresh key can be made.
     pub fn rotate(
         &self,
         settings: &DomainSettings,
@@ -141,6 +146,21 @@ impl KeySet {
             current: self.next.clone(),
             previous: std::iter::once(replaced).chain(kept.cloned()).collect(),
         })
+    }
+
+    /// The set as a rotation leaves it that is written at `now`. That is later than
+    /// [`KeySet::rotate`] was told if making the key or waiting for the storage took its time:
+    /// until then caches were filled without `next`, and the replaced key signed.
+    #[must_use]
+    pub fn published_at(mut self, now: Timestamp) -> Self {
+        let delay = now.since(self.next.published_at);
+        self.next.published_at = self.next.published_at.plus(delay);
+        // The first one is what this rotation replaced.
+        if let Some(replaced) = self.previous.first_mut() {
+            replaced.expires_at = replaced.expires_at.plus(delay);
+            replaced.kept_until = replaced.kept_until.plus(delay);
+        }
+        self
     }
 
     /// The algorithm that the domain signs with.
@@ -181,11 +201,18 @@ impl KeySet {
         Ok(Publication { document, etag, max_age: max_age.min(next_change).max(1) })
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_damaged_current(mut self) -> Self {
+        self.current.secret = Some(crate::secret::SecretBytes::new(vec![0; 7]));
+        self
+    }
+
     fn seconds_until_next_is_known(&self, max_age: u64, now: Timestamp) -> u64 {
         if self.next.first_generation == FIRST_GENERATION {
             return 0;
         }
-        self.next.published_at.plus(max_age).plus(ROUNDING_SECONDS).since(now)
+        let allowance = max_age.min(FETCH_ALLOWANCE_SECONDS).saturating_add(ROUNDING_SECONDS);
+        self.next.published_at.plus(max_age).plus(allowance).since(now)
     }
 }
 
@@ -275,10 +302,35 @@ mod tests {
         let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
         let second = first.rotate(&settings(), NOW, false).unwrap();
         let refused = |now| second.rotate(&settings(), now, false).err();
-        assert_eq!(refused(NOW), Some(RotationError::TooSoon { seconds_left: 121 }));
-        assert_eq!(refused(NOW.plus(120)), Some(RotationError::TooSoon { seconds_left: 1 }));
-        assert_eq!(refused(NOW.plus(121)), None);
+        assert_eq!(refused(NOW), Some(RotationError::TooSoon { seconds_left: 181 }));
+        assert_eq!(refused(NOW.plus(180)), Some(RotationError::TooSoon { seconds_left: 1 }));
+        assert_eq!(refused(NOW.plus(181)), None);
         assert!(second.rotate(&settings(), NOW, true).is_ok());
+    }
+
+    #[test]
+    fn a_short_max_age_makes_for_a_short_wait() {
+        let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
+        let second = first.rotate(&settings(), NOW, false).unwrap();
+        for (jwks_max_age, wait) in [(1, 3), (59, 119), (60, 121), (300, 361)] {
+            let settings = DomainSettings { jwks_max_age, ..settings() };
+            assert!(second.rotate(&settings, NOW.plus(wait - 1), false).is_err());
+            assert!(second.rotate(&settings, NOW.plus(wait), false).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_written_late_counts_from_then() {
+        let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
+        let second = first.rotate(&settings(), NOW, false).unwrap();
+        let late = second.clone().published_at(NOW.plus(7));
+        assert_eq!(late.next.published_at, NOW.plus(7));
+        assert_eq!(late.current, second.current);
+        assert_eq!(late.previous[0].expires_at, NOW.plus(367));
+        assert_eq!(late.previous[0].kept_until, NOW.plus(3667));
+        assert_eq!(second.clone().published_at(NOW), second);
+        // A clock that was set back must not shorten anything.
+        assert_eq!(second.clone().published_at(Timestamp(1)), second);
     }
 
     #[test]

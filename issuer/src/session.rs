@@ -123,14 +123,21 @@ impl Session {
 
     pub(crate) fn standing(&self, presented: &RefreshToken, now: Timestamp) -> RefreshStanding {
         let hash = presented.hash();
-        let in_window = now.since(self.refreshed_at) <= REPLAY_WINDOW_SECONDS;
+        // Both ways: after a clock was set back the window must not stay open until it has
+        // caught up.
+        let in_window = now.0.abs_diff(self.refreshed_at.0) <= REPLAY_WINDOW_SECONDS;
         if hash == self.current_refresh {
             RefreshStanding::Current
-        } else if self.previous_refresh == Some(hash) && in_window {
+        } else if in_window && self.has_just_replaced(presented) {
             RefreshStanding::JustReplaced
         } else {
             RefreshStanding::Reused
         }
+    }
+
+    /// Whether the current refresh token is the successor of `refresh`.
+    pub(crate) fn has_just_replaced(&self, refresh: &RefreshToken) -> bool {
+        self.previous_refresh == Some(refresh.hash())
     }
 
     /// The one successor of `refresh` in this session.
@@ -196,6 +203,8 @@ mod tests {
         session.refreshed_at = Timestamp(1500);
         assert_eq!(session.standing(&first, Timestamp(1510)), RefreshStanding::JustReplaced);
         assert_eq!(session.standing(&first, Timestamp(1511)), RefreshStanding::Reused);
+        assert_eq!(session.standing(&first, Timestamp(1490)), RefreshStanding::JustReplaced);
+        assert_eq!(session.standing(&first, Timestamp(1489)), RefreshStanding::Reused);
         let stranger = RefreshToken::presented("");
         assert_eq!(session.standing(&stranger, Timestamp(1500)), RefreshStanding::Reused);
     }

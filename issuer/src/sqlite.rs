@@ -1,6 +1,7 @@
 //! Both storage ports on one SQLite file: the embedded default.
 
 mod domains;
+mod erasure;
 mod key_sets;
 mod schema;
 mod sessions;
@@ -23,7 +24,7 @@ use rusqlite::{
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
     key_set::KeySet,
     session::{EndReason, RefreshHash, Session},
@@ -59,6 +60,7 @@ impl Sqlite {
         make_private_file(&file).map_err(StoreError::unavailable)?;
         let mut writer = connect(&file)?;
         schema::migrate(&mut writer)?;
+        erasure::erase(&writer);
         let reader = Arc::new(Mutex::new(connect(&file)?));
         Ok(Self { reader, writer: Arc::new(Mutex::new(writer)) })
     }
@@ -86,6 +88,13 @@ impl Sqlite {
             Ok(answer)
         };
         spawn_blocking(commit).await.map_err(StoreError::unavailable)?
+    }
+
+    async fn erase_what_was_replaced(&self) {
+        let connection = Arc::clone(&self.writer).lock_owned().await;
+        if spawn_blocking(move || erasure::erase(&connection)).await.is_err() {
+            tracing::warn!("erasing what was replaced was cut short");
+        }
     }
 }
 
@@ -149,11 +158,15 @@ impl Store for Sqlite {
         session: &Session,
         current: RefreshHash,
         next: RefreshHash,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let id = session.id.clone();
-        self.write(move |connection| sessions::replace_refresh(connection, &id, current, next, now))
-            .await
+        self.write(move |connection| {
+            let now = clock.now();
+            let replaced = sessions::replace_refresh(connection, &id, current, next, now)?;
+            Ok(replaced.then_some(now))
+        })
+        .await
     }
 
     async fn end_session(
@@ -188,9 +201,17 @@ impl Vault for Sqlite {
         id: &KeySetId,
         generation: u64,
         key_set: &KeySet,
-    ) -> Result<(), StoreError> {
+        clock: Arc<dyn Clock>,
+    ) -> Result<KeySet, StoreError> {
         let (id, key_set) = (id.clone(), key_set.clone());
-        self.write(move |connection| key_sets::replace(connection, &id, generation, &key_set)).await
+        let replace = move |connection: &Transaction<'_>| {
+            let key_set = key_set.published_at(clock.now());
+            key_sets::replace(connection, &id, generation, &key_set)?;
+            Ok(key_set)
+        };
+        let replaced = self.write(replace).await?;
+        self.erase_what_was_replaced().await;
+        Ok(replaced)
     }
 }
 

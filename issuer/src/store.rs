@@ -1,9 +1,11 @@
 //! The store: a port to wherever domains, users and sessions are kept.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
     session::{EndReason, RefreshHash, Session},
     user::{User, Username},
@@ -53,15 +55,19 @@ pub trait Store: Send + Sync {
     async fn session(&self, domain: &DomainName, id: &str) -> Result<Option<Session>, StoreError>;
 
     /// Puts `next` in the place of `current`, which becomes the previous one, if the session's
-    /// current refresh token still is `current` and the session is alive. Answers whether it
-    /// was so: of any number of concurrent calls with one `current`, one gets `true`.
+    /// current refresh token still is `current` and the session is alive: of any number of
+    /// concurrent calls with one `current`, one succeeds.
+    ///
+    /// Answers with the session's new [`Session::refreshed_at`], which is the time that `clock`
+    /// shows as late as the storage can read it, just before the commit; or with nothing when
+    /// another call came first or the session is over.
     async fn replace_refresh(
         &self,
         session: &Session,
         current: RefreshHash,
         next: RefreshHash,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Timestamp>, StoreError>;
 
     /// Ends a session. Answers whether it was alive.
     async fn end_session(

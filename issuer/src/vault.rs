@@ -1,8 +1,10 @@
 //! The vault: a port to wherever key sets are kept.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use crate::{key_set::KeySet, secret::random_id, store::StoreError};
+use crate::{clock::Clock, key_set::KeySet, secret::random_id, store::StoreError};
 
 const ID_BYTES: usize = 16;
 
@@ -48,10 +50,16 @@ pub trait Vault: Send + Sync {
     /// Puts `key_set` in the place of the one of `generation`, or fails with
     /// [`StoreError::Conflict`] when that is not the stored one: of any number of concurrent
     /// calls with one `generation`, one succeeds.
+    ///
+    /// What is stored, and returned, is [`KeySet::published_at`] the time that `clock` shows as
+    /// late as the storage can read it: after waiting for other writers, just before the commit.
+    ///
+    /// Private keys that the new set has no more are erased, as far as the storage can.
     async fn replace_key_set(
         &self,
         id: &KeySetId,
         generation: u64,
         key_set: &KeySet,
-    ) -> Result<(), StoreError>;
+        clock: Arc<dyn Clock>,
+    ) -> Result<KeySet, StoreError>;
 }

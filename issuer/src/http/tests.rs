@@ -39,7 +39,7 @@ struct Fixture {
     issuer: Arc<Issuer>,
     ports: Ports,
     clock: Arc<VirtualClock>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, read to its end.
@@ -62,7 +62,7 @@ impl Fixture {
         let ports = Ports { store: sqlite.clone(), vault: sqlite, clock: clock.clone() };
         let issuer = Arc::new(Issuer::new(ports.clone(), URL.parse().unwrap()));
         let router = router(Arc::clone(&issuer), token_header);
-        let fixture = Self { router, issuer, ports, clock, _folder: folder };
+        let fixture = Self { router, issuer, ports, clock, folder: folder };
         fixture.create_domain("shop", algorithm).await;
         fixture
     }

@@ -112,6 +112,25 @@ async fn wrong_names_and_wrong_passwords_answer_and_cost_the_same() {
 }
 
 #[tokio::test]
+async fn a_login_is_signed_by_the_key_of_its_end_and_not_of_its_beginning() {
+    let fixture = Arc::new(Fixture::new().await);
+    let permits = Arc::clone(fixture.issuer.password_checks().permits());
+    let all = u32::try_from(permits.available_permits()).unwrap();
+    let held = permits.acquire_many_owned(all).await.unwrap();
+    let login = {
+        let fixture = Arc::clone(&fixture);
+        tokio::spawn(async move { fixture.login("shop").await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let rotated = fixture.ports.rotate_keys(&"shop".parse().unwrap(), false).await.unwrap();
+    drop(held);
+    let header = login.await.unwrap().split('.').next().unwrap().to_owned();
+    let header = Base64UrlUnpadded::decode_vec(&header).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    assert_eq!(header["kid"], rotated.current.id);
+}
+
+#[tokio::test]
 async fn a_flood_of_logins_is_told_to_come_back() {
     let fixture = Arc::new(Fixture::new().await);
     let permits = Arc::clone(fixture.issuer.password_checks().permits());

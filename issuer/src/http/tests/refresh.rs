@@ -129,6 +129,84 @@ async fn fifty_racers_get_one_successor() {
     }
 }
 
+/// A write lock held by another process, and the requests that wait for it.
+async fn held_up<const N: usize>(
+    fixture: &Arc<Fixture>,
+    token: &str,
+    meanwhile: impl FnOnce(),
+) -> [Answer; N] {
+    let database = fixture.folder.path().join("postern.db");
+    let other = rusqlite::Connection::open(database).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let racers = [(); N].map(|()| {
+        let (fixture, token) = (Arc::clone(fixture), token.to_owned());
+        tokio::spawn(async move { fixture.refresh(&token).await })
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    meanwhile();
+    other.execute_batch("COMMIT").unwrap();
+    let mut answers = Vec::new();
+    for racer in racers {
+        answers.push(racer.await.unwrap());
+    }
+    answers.try_into().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_begins_with_the_commit() {
+    let fixture = Arc::new(Fixture::new().await);
+    let first = fixture.login("shop").await;
+    let [answer] = held_up(&fixture, &first, || fixture.clock.advance(15)).await;
+    let second = answer.token();
+    assert_eq!(fixture.session(&first).await.refreshed_at.0, fixture.now());
+    assert_eq!(claims(&second)["iat"], fixture.now());
+    fixture.clock.advance(10);
+    assert_eq!(claims(&fixture.refresh(&first).await.token()), claims(&second));
+    fixture.clock.advance(1);
+    fixture.refresh(&first).await.assert_refused(401, "Invalid refresh token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losing_a_race_is_no_reuse_however_long_it_takes() {
+    let fixture = Arc::new(Fixture::new().await);
+    let first = fixture.login("shop").await;
+    // Every step takes longer than the window.
+    fixture.clock.advance_when_read(11);
+    let [one, two, three] = held_up(&fixture, &first, || {}).await;
+    assert_eq!(claims(&one.token()), claims(&two.token()));
+    assert_eq!(claims(&one.token()), claims(&three.token()));
+    assert_eq!(end_reason(&fixture, &first).await, None);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_open_the_window_again() {
+    let fixture = Fixture::new().await;
+    fixture.clock.advance(100);
+    let first = fixture.login("shop").await;
+    fixture.refresh(&first).await.token();
+    fixture.clock.set_back(50);
+    fixture.refresh(&first).await.assert_refused(401, "Invalid refresh token");
+}
+
+#[tokio::test]
+async fn a_damaged_key_does_not_cost_the_refresh_token() {
+    let fixture = Fixture::new().await;
+    let token = fixture.login("shop").await;
+    let domain = fixture.ports.store.domain(&"shop".parse().unwrap()).await.unwrap().unwrap();
+    let sound = fixture.key_set("shop").await;
+    let damaged = KeySet { generation: 2, ..sound.clone() }.with_damaged_current();
+    let mended = KeySet { generation: 3, ..sound };
+    let replace = async |generation, key_set: KeySet| {
+        let (vault, clock) = (&fixture.ports.vault, fixture.ports.clock.clone());
+        vault.replace_key_set(&domain.key_set, generation, &key_set, clock).await.unwrap();
+    };
+    replace(1, damaged).await;
+    fixture.refresh(&token).await.assert_refused(500, "Internal error");
+    fixture.clock.advance(60);
+    replace(2, mended).await;
+    assert_eq!(fixture.refresh(&token).await.status, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn what_is_no_token_of_the_domain_is_refused() {
     let fixture = Fixture::new().await;
