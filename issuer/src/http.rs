@@ -75,10 +75,13 @@ async fn method_not_allowed() -> Response {
     message(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
 }
 
-/// The answer to what is not the client's fault, or not this client's.
+/// The answer to what has nothing to do with what this request says.
 fn unavailable(refusal: &Refusal) -> Option<Response> {
     match refusal {
         Refusal::Overloaded => Some(answer::retry_later(&refusal.to_string())),
+        Refusal::TooManyAttempts { seconds_left } => {
+            Some(answer::too_many(&refusal.to_string(), *seconds_left))
+        }
         Refusal::Failed(failure) => {
             tracing::error!(%failure, "request failed");
             Some(message(StatusCode::INTERNAL_SERVER_ERROR, &refusal.to_string()))

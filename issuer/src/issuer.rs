@@ -1,20 +1,20 @@
 //! What the issuer does for its users: login, refresh, status, logout.
 
+mod login;
 mod refresh;
 
 use crate::{
     administration::Ports,
     clock::Timestamp,
     domain::{Domain, DomainName},
+    failed_logins::FailedLogins,
     issuer_url::IssuerUrl,
     key::KeyError,
     key_set::{KeySet, Publication},
     password::{PasswordChecks, PasswordError},
-    secret::SecretText,
     session::{EndReason, RefreshToken, Session},
     store::StoreError,
     token::{IssuedToken, mint},
-    user::{User, Username},
     verification::{self, OwnToken},
 };
 
@@ -23,6 +23,7 @@ pub struct Issuer {
     ports: Ports,
     url: IssuerUrl,
     passwords: PasswordChecks,
+    failed_logins: FailedLogins,
 }
 
 /// What `/status` says of a token whose signature is right.
@@ -70,6 +71,12 @@ pub enum Refusal {
     /// The refresh token was used before.
     #[error("Invalid refresh token")]
     RefreshToken,
+    /// Too many wrong passwords, or right ones of nobody.
+    #[error("Too many attempts")]
+    TooManyAttempts {
+        /// Seconds until the next one is looked at.
+        seconds_left: u64,
+    },
     /// Too many logins at once; worth another try.
     #[error("Too many requests")]
     Overloaded,
@@ -129,32 +136,12 @@ impl Issuer {
     /// An issuer on `ports`, known by `url`.
     #[must_use]
     pub fn new(ports: Ports, url: IssuerUrl) -> Self {
-        Self { ports, url, passwords: PasswordChecks::new() }
-    }
-
-    /// Checks a password and starts a session.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Domain`], [`Refusal::Credentials`], [`Refusal::Overloaded`] or
-    /// [`Refusal::Failed`].
-    pub async fn login(
-        &self,
-        domain: &str,
-        username: &str,
-        password: SecretText,
-    ) -> Result<IssuedToken, Refusal> {
-        let name = domain.parse().map_err(|_| Refusal::Domain)?;
-        let (domain, _) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
-        let user = self.authenticated(&domain, username, password).await?;
-        // Checking the password takes time, in which the keys may have been rotated.
-        let (domain, key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
-        let now = self.ports.clock.now();
-        let (session, refresh) = Session::start(&user, now, domain.settings.session_lifetime);
-        let issued = self.mint(&domain, &key_set, &session, &refresh)?;
-        // The store refuses disabled users, and it alone can do so without a race.
-        let created = self.ports.store.create_session(&session).await?;
-        if created { Ok(issued) } else { Err(Refusal::Credentials) }
+        Self {
+            ports,
+            url,
+            passwords: PasswordChecks::new(),
+            failed_logins: FailedLogins::default(),
+        }
     }
 
     /// How a token of ours stands.
@@ -250,23 +237,6 @@ impl Issuer {
     ) -> Result<IssuedToken, KeyError> {
         let issuer = self.url.of_domain(&domain.name);
         mint(&issuer, domain, key_set, session, refresh, self.ports.clock.now())
-    }
-
-    /// The hash is computed before anything is said about the user, and for every name, so
-    /// that time does not tell which names exist.
-    async fn authenticated(
-        &self,
-        domain: &Domain,
-        username: &str,
-        password: SecretText,
-    ) -> Result<User, Refusal> {
-        let user = match username.parse::<Username>() {
-            Ok(username) => self.ports.store.user(&domain.name, &username).await?,
-            Err(_) => None,
-        };
-        let hash = user.as_ref().map(|user| user.password_hash.clone());
-        let matches = self.passwords.check(password, hash).await?;
-        user.filter(|_| matches).ok_or(Refusal::Credentials)
     }
 
     async fn recognize(&self, token: &[u8]) -> Result<Presented, Refusal> {

@@ -5,11 +5,13 @@
 //! [`Clock`]. [`Sqlite`] implements both storage ports in one file. What an operator does is on
 //! [`Ports`]; the `postern` command is a thin shell over it.
 
+mod account;
 mod administration;
 mod clock;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod domain;
+mod failed_logins;
 mod http;
 mod issuer;
 mod issuer_url;

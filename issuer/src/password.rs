@@ -1,19 +1,14 @@
-//! Password hashing: argon2id, bounded in how much of it runs at once.
+//! Password hashing: argon2id.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread::available_parallelism,
-};
+mod checks;
+mod queue;
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHash as Phc, PasswordHasher, PasswordVerifier, SaltString},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
 
+pub(crate) use self::checks::PasswordChecks;
 use crate::{
     secret::{SecretBytes, SecretText},
     user::PasswordHash,
@@ -26,7 +21,6 @@ const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
-const MAX_WAITING: usize = 64;
 
 /// What an unknown user's password is checked against, so that the answer takes as long as
 /// for a known one. Its parameters must be those above; no password is known to match.
@@ -63,79 +57,6 @@ pub(crate) fn hash_password(password: &SecretText) -> Result<PasswordHash, Passw
         .hash_password(password.expose().as_bytes(), &salt)
         .map_err(|_| PasswordError::Hashing)?;
     Ok(PasswordHash(hash.to_string()))
-}
-
-/// Checks passwords on the blocking pool, at most one per core at a time, because each takes
-/// 19 MiB and tens of milliseconds.
-pub(crate) struct PasswordChecks {
-    permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    /// How many hashes were computed: tests hold unknown users to the cost of known ones.
-    computed: Arc<AtomicUsize>,
-}
-
-impl PasswordChecks {
-    pub(crate) fn new() -> Self {
-        let cores = available_parallelism().map_or(1, usize::from);
-        Self {
-            permits: Arc::new(Semaphore::new(cores)),
-            waiting: AtomicUsize::new(0),
-            computed: Arc::default(),
-        }
-    }
-
-    /// Whether `password` is the one behind `hash`. Without a hash it computes as much and
-    /// answers no.
-    pub(crate) async fn check(
-        &self,
-        password: SecretText,
-        hash: Option<PasswordHash>,
-    ) -> Result<bool, PasswordError> {
-        let permit = {
-            let _turn = Turn::take(&self.waiting)?;
-            Arc::clone(&self.permits)
-                .acquire_owned()
-                .await
-                .map_err(|_| PasswordError::Overloaded)?
-        };
-        let computed = Arc::clone(&self.computed);
-        let check = move || {
-            // The permit goes with the work: a client that hangs up must not free it early.
-            let _permit = permit;
-            computed.fetch_add(1, Ordering::Relaxed);
-            matches(&password, hash.as_ref())
-        };
-        spawn_blocking(check).await.map_err(|_| PasswordError::Hashing)?
-    }
-
-    #[cfg(test)]
-    pub(crate) fn computed(&self) -> usize {
-        self.computed.load(Ordering::Relaxed)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
-        &self.permits
-    }
-}
-
-/// One place in the queue; given back when the wait ends, however it ends.
-struct Turn<'w>(&'w AtomicUsize);
-
-impl<'w> Turn<'w> {
-    fn take(waiting: &'w AtomicUsize) -> Result<Self, PasswordError> {
-        let turn = Self(waiting);
-        if waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
-            return Err(PasswordError::Overloaded);
-        }
-        Ok(turn)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 fn matches(password: &SecretText, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
@@ -192,29 +113,5 @@ mod tests {
         }
         assert!(hash_password(&secret(&"x".repeat(1024))).is_ok());
         assert!(hash_password(&secret("12345678")).is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_and_recovers() {
-        let checks = Arc::new(PasswordChecks::new());
-        let cores = u32::try_from(checks.permits.available_permits()).unwrap();
-        let all = Arc::clone(&checks.permits).acquire_many_owned(cores).await.unwrap();
-        let waiting: Vec<_> = (0..MAX_WAITING)
-            .map(|_| {
-                let checks = Arc::clone(&checks);
-                tokio::spawn(async move { checks.check(secret("x"), None).await })
-            })
-            .collect();
-        while checks.waiting.load(Ordering::Acquire) < MAX_WAITING {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(checks.check(secret("x"), None).await, Err(PasswordError::Overloaded));
-        waiting.iter().for_each(tokio::task::JoinHandle::abort);
-        for task in waiting {
-            assert!(task.await.unwrap_err().is_cancelled());
-        }
-        drop(all);
-        assert_eq!(checks.waiting.load(Ordering::Acquire), 0);
-        assert_eq!(checks.check(secret("x"), None).await, Ok(false));
     }
 }

@@ -47,6 +47,13 @@ pub(super) fn retry_later(text: &str) -> Response {
     response
 }
 
+/// 429 to a request that may be repeated after some seconds (RFC 6585, section 4).
+pub(super) fn too_many(text: &str, seconds: u64) -> Response {
+    let mut response = message(StatusCode::TOO_MANY_REQUESTS, text);
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
+}
+
 /// `status` without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());

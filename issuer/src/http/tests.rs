@@ -62,7 +62,7 @@ impl Fixture {
         let ports = Ports { store: sqlite.clone(), vault: sqlite, clock: clock.clone() };
         let issuer = Arc::new(Issuer::new(ports.clone(), URL.parse().unwrap()));
         let router = router(Arc::clone(&issuer), token_header);
-        let fixture = Self { router, issuer, ports, clock, folder: folder };
+        let fixture = Self { router, issuer, ports, clock, folder };
         fixture.create_domain("shop", algorithm).await;
         fixture
     }

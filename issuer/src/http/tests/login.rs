@@ -1,3 +1,5 @@
+use tokio::task::JoinHandle;
+
 use super::*;
 
 #[tokio::test]
@@ -130,32 +132,73 @@ async fn a_login_is_signed_by_the_key_of_its_end_and_not_of_its_beginning() {
     assert_eq!(header["kid"], rotated.current.id);
 }
 
+/// Starts logins that wait, and returns once all have a place or are refused.
+async fn logins(fixture: &Arc<Fixture>, domain: &str, count: usize) -> Vec<JoinHandle<Answer>> {
+    let started = (0..count).map(|_| {
+        let (fixture, domain) = (Arc::clone(fixture), domain.to_owned());
+        tokio::spawn(async move { fixture.try_login(&domain, "ada", PASSWORD).await })
+    });
+    let started = started.collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    started
+}
+
 #[tokio::test]
-async fn a_flood_of_logins_is_told_to_come_back() {
+async fn a_flood_of_logins_is_told_to_come_back_and_keeps_nobody_else_out() {
     let fixture = Arc::new(Fixture::new().await);
+    fixture.create_domain("blog", SigningAlgorithm::EdDsa).await;
     let permits = Arc::clone(fixture.issuer.password_checks().permits());
-    let cores = u32::try_from(permits.available_permits()).unwrap();
-    let held = permits.acquire_many_owned(cores).await.unwrap();
-    let waiting: Vec<_> = (0..70)
-        .map(|_| {
-            let fixture = Arc::clone(&fixture);
-            tokio::spawn(async move { fixture.try_login("shop", "ada", "wrong horse").await })
-        })
-        .collect();
-    while waiting.iter().filter(|login| login.is_finished()).count() < 6 {
-        tokio::task::yield_now().await;
-    }
+    let all = u32::try_from(permits.available_permits()).unwrap();
+    let held = permits.acquire_many_owned(all).await.unwrap();
+    let flood = logins(&fixture, "shop", 70).await;
+    let other = logins(&fixture, "blog", 1).await;
+    let refused = flood.iter().filter(|login| login.is_finished()).count();
+    assert_eq!(refused, 66);
     drop(held);
-    let mut refused = 0;
-    for login in waiting {
+    for login in other {
+        assert_eq!(login.await.unwrap().status, StatusCode::OK);
+    }
+    for login in flood {
         let answer = login.await.unwrap();
-        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+        if answer.status != StatusCode::OK {
             answer.assert_refused(503, "Too many requests");
             assert_eq!(answer.header("retry-after"), "1");
-            refused += 1;
-        } else {
+        }
+    }
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_for_names_that_exist_and_names_that_do_not() {
+    let fixture = Fixture::new().await;
+    let (shop, password) = ("shop".parse().unwrap(), SecretText::new(PASSWORD.to_owned()));
+    fixture.ports.create_user(&shop, "disabled".parse().unwrap(), password).await.unwrap();
+    fixture.ports.disable_user(&shop, &"disabled".parse().unwrap()).await.unwrap();
+    let attempts = [("ada", "wrong horse"), ("nobody", PASSWORD), ("disabled", PASSWORD)];
+    for (username, password) in attempts {
+        for _ in 0..10 {
+            let answer = fixture.try_login("shop", username, password).await;
             answer.assert_refused(400, "Invalid username or password");
         }
     }
-    assert_eq!(refused, 6);
+    let computed = fixture.issuer.password_checks().computed();
+    fixture.clock.advance(100);
+    for (username, _) in attempts {
+        let answer = fixture.try_login("shop", username, PASSWORD).await;
+        answer.assert_refused(429, "Too many attempts");
+        assert_eq!(answer.header("retry-after"), "200");
+    }
+    assert_eq!(fixture.issuer.password_checks().computed(), computed, "a refusal costs nothing");
+    fixture.clock.advance(200);
+    fixture.login("shop").await;
+}
+
+#[tokio::test]
+async fn a_login_forgets_the_failures_before_it() {
+    let fixture = Fixture::new().await;
+    for _ in 0..3 {
+        for _ in 0..9 {
+            fixture.try_login("shop", "ada", "wrong horse").await;
+        }
+        fixture.login("shop").await;
+    }
 }
