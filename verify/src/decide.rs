@@ -151,6 +151,9 @@ impl<'a, 'r> Evaluation<'a, 'r> {
             Ok(token) => token,
             Err(denial) => return Outcome::Failed(denial),
         };
+        if !provider.algorithms.contains(&token.algorithm()) {
+            return Outcome::Failed(Denial::AlgorithmNotAllowed);
+        }
         let keys = match self.keys.at_hand(index, token.key_id(), self.now) {
             KeysAtHand::Ready(keys) => keys,
             KeysAtHand::Await => return Outcome::Await(index),
@@ -158,8 +161,9 @@ impl<'a, 'r> Evaluation<'a, 'r> {
                 return Outcome::Failed(Denial::KeysUnavailable { retry_after });
             }
         };
-        let verified =
-            token.verify(keys).and_then(|signed| signed.check(&provider.claim_rules, self.now));
+        let verified = token
+            .verify_by(self.keys.signatures(), keys)
+            .and_then(|signed| signed.check(&provider.claim_rules, self.now));
         match verified {
             Ok(verified) => {
                 self.identities.push(Identity::new(provider, location, &verified));

@@ -41,6 +41,8 @@ pub enum Denial {
     DuplicateMember,
     /// `alg` is `none` or an algorithm that Postern does not check.
     AlgorithmUnsupported,
+    /// `alg` is none of the provider's `algorithms` (RFC 8725 §3.1).
+    AlgorithmNotAllowed,
     /// `alg` is not the algorithm of the key (RFC 8725 §3.1).
     AlgorithmMismatch,
     /// The header has `crit` or `b64`, and no extension is understood (RFC 7515 §4.1.11).
@@ -194,6 +196,7 @@ impl Denial {
             Self::ClaimsMalformed => (401, InvalidToken, "claims_malformed", "the token's claims are malformed"),
             Self::DuplicateMember => (401, InvalidToken, "duplicate_member", "the token names a member twice"),
             Self::AlgorithmUnsupported => (401, InvalidToken, "algorithm_unsupported", "the token's algorithm is not supported"),
+            Self::AlgorithmNotAllowed => (401, InvalidToken, "algorithm_not_allowed", "the token's algorithm is not allowed here"),
             Self::AlgorithmMismatch => (401, InvalidToken, "algorithm_mismatch", "the token's algorithm is not its key's"),
             Self::CriticalHeader => (401, InvalidToken, "critical_header", "the token's header has a critical extension"),
             Self::TypeNotAllowed => (401, InvalidToken, "type_not_allowed", "the token's type is not allowed"),

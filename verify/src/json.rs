@@ -8,6 +8,8 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::denial::Denial;
+
 /// Why a text is not a strict JSON value.
 #[derive(Debug)]
 pub(crate) enum JsonError {
@@ -44,6 +46,15 @@ pub(crate) fn parse_object(text: &[u8]) -> Result<Option<Map<String, Value>>, Js
         Value::Object(members) => Some(members),
         _ => None,
     })
+}
+
+/// Parses a token's JSON object; `malformed` is the denial of anything else.
+pub(crate) fn object(text: &[u8], malformed: Denial) -> Result<Map<String, Value>, Denial> {
+    match parse_object(text) {
+        Ok(Some(members)) => Ok(members),
+        Ok(None) | Err(JsonError::Malformed(_)) => Err(malformed),
+        Err(JsonError::DuplicateMember) => Err(Denial::DuplicateMember),
+    }
 }
 
 /// Builds a [`Value`] and notes in the cell when an object repeats a name.

@@ -5,8 +5,10 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    jwk_set::{JwkSet, JwkSetError, KeyKinds},
+    jwk::KeyKinds,
+    jwk_set::{JwkSet, JwkSetError},
     policy::{KeySource, Policy, ProviderIndex, RemoteJwks},
+    signature::{CoreSignatures, SignatureVerifier},
 };
 
 /// An unknown `kid` may cause a fetch this long after the last one: a stranger who makes up key
@@ -19,10 +21,10 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(16);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
 const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
-/// The key sets of all providers of one policy.
-#[derive(Debug)]
+/// The key sets of all providers of one policy, and what checks signatures with them.
 pub struct KeyRing {
     slots: Vec<Slot>,
+    signatures: Box<dyn SignatureVerifier>,
 }
 
 #[derive(Debug)]
@@ -124,7 +126,17 @@ impl KeyRing {
             KeySource::Local(keys) => Slot::Local(keys.clone()),
             KeySource::Remote(source) => Slot::Remote(Box::new(RemoteSlot::new(source))),
         });
-        Self { slots: slots.collect() }
+        Self { slots: slots.collect(), signatures: Box::new(CoreSignatures) }
+    }
+
+    /// The same ring, with a host's cryptography to check signatures.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Box<dyn SignatureVerifier>) -> Self {
+        Self { signatures, ..self }
+    }
+
+    pub(crate) fn signatures(&self) -> &dyn SignatureVerifier {
+        &*self.signatures
     }
 
     /// The next fetch that is due, if any. The fetch counts as under way from here on.
@@ -329,6 +341,12 @@ impl RemoteSlot {
             .unwrap_or(self.source.cache_duration)
             .min(self.source.cache_duration)
             .max(Duration::from_secs(1))
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KeyRing").field("slots", &self.slots).finish_non_exhaustive()
     }
 }
 

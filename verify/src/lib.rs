@@ -44,11 +44,14 @@ mod decide;
 mod denial;
 mod forward;
 mod json;
+mod jwk;
 mod jwk_set;
+mod jws;
 mod key_ring;
 mod location;
 mod policy;
 mod request;
+mod signature;
 mod token;
 
 pub use crate::{
@@ -57,9 +60,11 @@ pub use crate::{
     decide::Decision,
     denial::{Answer, Denial},
     forward::Forward,
-    jwk_set::{JwkSet, JwkSetError, KeyKinds, MAX_JWK_SET_BYTES, SkippedKey},
+    jwk::KeyKinds,
+    jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedKey},
     key_ring::{Fetch, FetchError, Fetched, KeyRing, KeyUpdate},
     policy::{Policy, PolicyError, RemoteJwks},
     request::Request,
+    signature::{CoreSignatures, PublicKey, SignatureVerifier, check_signature_verifier},
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
 };

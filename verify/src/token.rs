@@ -4,31 +4,23 @@
 
 use std::{fmt, time::Duration};
 
-use serde_json::{Map, Value};
-
 use crate::{
     algorithm::Algorithm,
-    base64url,
     claims::{ClaimRules, Claims},
     denial::Denial,
-    json::{self, JsonError},
+    json,
     jwk_set::JwkSet,
+    jws::Jws,
+    signature::{CoreSignatures, SignatureVerifier},
 };
 
 /// The size budget of a token, in bytes. Nothing longer is looked at.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// How many keys a token without a `kid` may try. Bounds the work that a stranger can cause.
-const MAX_CANDIDATES: usize = 4;
-
 /// A token whose structure is right, and of which nothing else is known.
 #[derive(Clone)]
 pub struct UnverifiedToken<'t> {
-    algorithm: Algorithm,
-    key_id: Option<String>,
+    jws: Jws<'t>,
     claims: Claims,
-    signed_text: &'t str,
-    payload: &'t str,
-    signature: Vec<u8>,
 }
 
 /// A token that was signed by a known key. Its claims have not been judged yet.
@@ -53,22 +45,15 @@ impl<'t> UnverifiedToken<'t> {
         if text.len() > max_bytes {
             return Err(Denial::TokenTooLarge { bytes: text.len(), limit: max_bytes });
         }
-        let text = std::str::from_utf8(text).map_err(|_| Denial::TokenMalformed)?;
-        let (signed_text, signature) = text.rsplit_once('.').ok_or(Denial::TokenMalformed)?;
-        let (header, payload) = signed_text.split_once('.').ok_or(Denial::TokenMalformed)?;
-        let decode = |part| base64url::decode(part).ok_or(Denial::TokenMalformed);
-        let (header, claims) = (decode(header)?, decode(payload)?);
-        let signature = decode(signature)?;
-        let header = Header::parse(&header)?;
-        let claims = Claims::new(object(&claims, Denial::ClaimsMalformed)?);
-        let Header { algorithm, key_id } = header;
-        Ok(Self { algorithm, key_id, claims, signed_text, payload, signature })
+        let jws = Jws::parse(text)?;
+        let claims = Claims::new(json::object(&jws.payload, Denial::ClaimsMalformed)?);
+        Ok(Self { jws, claims })
     }
 
     /// The header's `kid`. Not to be trusted; good for choosing a key only.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.jws.key_id.as_deref()
     }
 
     /// The claim `iss`. Not to be trusted; good for choosing a provider only.
@@ -77,36 +62,34 @@ impl<'t> UnverifiedToken<'t> {
         self.claims.string("iss")
     }
 
-    /// Checks the signature with the key that `kid` names, or, without `kid`, with the first few
-    /// (4) keys of the token's algorithm.
+    /// The header's `alg`. Not to be trusted; the key decides.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.jws.algorithm
+    }
+
+    /// Checks the signature with the core's own code. See [`UnverifiedToken::verify_by`].
     ///
     /// # Errors
     ///
     /// [`Denial::KeyUnknown`], [`Denial::AlgorithmMismatch`] or [`Denial::SignatureInvalid`].
     pub fn verify(self, keys: &JwkSet) -> Result<SignedToken<'t>, Denial> {
-        self.check_signature(keys)?;
-        Ok(SignedToken { claims: self.claims, payload: self.payload })
+        self.verify_by(&CoreSignatures, keys)
     }
 
-    fn check_signature(&self, keys: &JwkSet) -> Result<(), Denial> {
-        let mut candidates = keys.candidates(self.key_id()).peekable();
-        if candidates.peek().is_none() {
-            return Err(Denial::KeyUnknown);
-        }
-        let mut fitting = candidates
-            .map(|key| &key.verifying)
-            .filter(|key| key.algorithm() == self.algorithm)
-            .take(MAX_CANDIDATES)
-            .peekable();
-        if fitting.peek().is_none() {
-            return Err(Denial::AlgorithmMismatch);
-        }
-        let message = self.signed_text.as_bytes();
-        if fitting.any(|key| key.verify(message, &self.signature)) {
-            Ok(())
-        } else {
-            Err(Denial::SignatureInvalid)
-        }
+    /// Checks the signature with the key that `kid` names, or, without `kid`, with the first few
+    /// (4) keys of the token's algorithm; by the host where it offers to.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnverifiedToken::verify`].
+    pub fn verify_by(
+        self,
+        host: &dyn SignatureVerifier,
+        keys: &JwkSet,
+    ) -> Result<SignedToken<'t>, Denial> {
+        self.jws.verify(host, keys)?;
+        Ok(SignedToken { claims: self.claims, payload: self.jws.payload_text })
     }
 }
 
@@ -140,50 +123,6 @@ impl VerifiedToken<'_> {
     #[must_use]
     pub fn payload(&self) -> &str {
         self.payload
-    }
-}
-
-struct Header {
-    algorithm: Algorithm,
-    key_id: Option<String>,
-}
-
-impl Header {
-    fn parse(text: &[u8]) -> Result<Self, Denial> {
-        let members = object(text, Denial::HeaderMalformed)?;
-        let string = |name| match members.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(Denial::HeaderMalformed),
-        };
-        let algorithm = string("alg")?.ok_or(Denial::HeaderMalformed)?;
-        let algorithm = Algorithm::from_name(algorithm).ok_or(Denial::AlgorithmUnsupported)?;
-        if members.contains_key("crit") || members.contains_key("b64") {
-            return Err(Denial::CriticalHeader);
-        }
-        if string("cty")?.is_some_and(|content_type| is_media_type(content_type, "jwt")) {
-            return Err(Denial::NestedToken);
-        }
-        let type_allowed = string("typ")?
-            .is_none_or(|name| is_media_type(name, "jwt") || is_media_type(name, "at+jwt"));
-        if !type_allowed {
-            return Err(Denial::TypeNotAllowed);
-        }
-        Ok(Self { algorithm, key_id: string("kid")?.map(str::to_owned) })
-    }
-}
-
-/// Media types ignore case, and a header may leave out `application/` (RFC 7515 §4.1.9).
-fn is_media_type(name: &str, subtype: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.strip_prefix("application/").unwrap_or(&name) == subtype
-}
-
-fn object(text: &[u8], malformed: Denial) -> Result<Map<String, Value>, Denial> {
-    match json::parse_object(text) {
-        Ok(Some(members)) => Ok(members),
-        Ok(None) | Err(JsonError::Malformed(_)) => Err(malformed),
-        Err(JsonError::DuplicateMember) => Err(Denial::DuplicateMember),
     }
 }
 

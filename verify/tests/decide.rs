@@ -12,10 +12,12 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{
     Algorithm, AlgorithmSignature,
-    alg::{Ed25519, Es256, Hs256, Hs256Key, SigningKey},
+    alg::{Ed25519, Es256, Hs256, Hs256Key, Hs512, Hs512Key, SigningKey},
     jwk::JsonWebKey,
 };
-use postern_verify::{Decision, Forward, KeyRing, Policy, Request};
+use postern_verify::{
+    Algorithm as Alg, Decision, Forward, KeyRing, Policy, PublicKey, Request, SignatureVerifier,
+};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
@@ -133,6 +135,59 @@ fn a_good_token_passes_in_every_permitted_dress() {
     }
 }
 
+/// A host that says yes to whatever is signed with one algorithm, and nothing to the rest.
+struct Trusting(Alg);
+
+impl SignatureVerifier for Trusting {
+    fn verify(&self, key: &PublicKey, _message: &[u8], _signature: &[u8]) -> Option<bool> {
+        (key.algorithm() == self.0).then_some(true)
+    }
+}
+
+#[test]
+fn a_host_is_asked_where_it_answers_and_only_there() {
+    let policy = policy(json!({"provider_name": "a"}), json!({}));
+    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+    let token = token();
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let forged = bearer(&format!("{signed}.{}", encode([1; 64])));
+    let code = |host| {
+        let headers = vec![("authorization", forged.as_bytes())];
+        let request = Request { method: "GET", target: b"/api/x", headers };
+        let keys = KeyRing::new(&policy).with_signatures(Box::new(host));
+        code(&policy.decide(&request, &keys, Duration::from_secs(NOW)))
+    };
+    assert_eq!(code(Trusting(Alg::Es256)), "allow");
+    assert_eq!(code(Trusting(Alg::EdDsa)), "signature_invalid");
+}
+
+#[test]
+fn the_policy_names_the_algorithms() {
+    let hs_keys = json!({"keys": [{"kty": "oct", "k": encode([7; 64]), "alg": "HS512"}]});
+    let local = json!({"inline_string": hs_keys.to_string()});
+    let unnamed = policy(json!({"provider_name": "a"}), json!({"local_jwks": local}));
+    let error = Policy::parse(unnamed.to_string().as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "providers.a.local_jwks.inline_string: \
+         it holds a key for HS512; name it in `algorithms`"
+    );
+    let named = json!({"local_jwks": local, "algorithms": ["HS512", "RS256"]});
+    let named = policy(json!({"provider_name": "a"}), named);
+    let code_of = |alg: &str, mac: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let header = json!({ "alg": alg }).to_string();
+        let text = format!("{}.{}", encode(header), encode(claims(json!({})).to_string()));
+        let token = bearer(&format!("{text}.{}", encode(mac(text.as_bytes()))));
+        code(&decide(&named, "/api/x", &[("authorization", &token)]))
+    };
+    let key = Hs512Key::new([7; 64]);
+    let hs512 = |text: &[u8]| Hs512.sign(&key, text).as_bytes().into_owned();
+    assert_eq!(code_of("HS512", &hs512), "allow");
+    assert_eq!(code_of("RS256", &hs512), "algorithm_mismatch");
+    assert_eq!(code_of("ES256", &hs512), "algorithm_not_allowed");
+    assert_eq!(code_of("HS512", &|_| vec![0; 64]), "signature_invalid");
+}
+
 #[test]
 fn each_broken_token_has_its_code() {
     let good = claims(json!({})).to_string();
@@ -166,8 +221,11 @@ fn each_broken_token_has_its_code() {
             format!("{head}.{}.{signature}", encode(r#"{"iss":"https://auth.example.com/a"}"#)),
             "signature_invalid",
         ),
-        (hs(format!("{}.{body}", encode(r#"{"alg":"HS256","kid":"es"}"#))), "algorithm_mismatch"),
-        (hs(format!("{}.{body}", encode(r#"{"alg":"HS256"}"#))), "algorithm_mismatch"),
+        (
+            hs(format!("{}.{body}", encode(r#"{"alg":"HS256","kid":"es"}"#))),
+            "algorithm_not_allowed",
+        ),
+        (hs(format!("{}.{body}", encode(r#"{"alg":"HS256"}"#))), "algorithm_not_allowed"),
         (format!("{}.{body}.", encode(r#"{"alg":"none"}"#)), "algorithm_unsupported"),
         (format!("{}.{body}.", encode(r#"{"alg":"NoNe"}"#)), "algorithm_unsupported"),
         (format!("{}.{body}.", encode(r#"{"alg":""}"#)), "algorithm_unsupported"),

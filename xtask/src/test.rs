@@ -11,8 +11,14 @@ use crate::steps::{
 };
 use crate::workspace::Workspace;
 
-/// Tests under a module of this name start the real Envoy.
-const NEEDS_ENVOY: &str = "package(postern-tests) & test(/(^|::)envoy::/)";
+/// What tests need that may be missing, and which tests those are: nextest filters.
+const NEEDS: [(&str, &str); 2] = [
+    ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
+    (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
+];
+
+/// Test vectors that others made; they are not part of this repository.
+const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
 
 /// `cargo xtask test [filter]`
 pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failure> {
@@ -46,7 +52,10 @@ fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
         }
         eprintln!("warning: {failure}");
     }
-    let missing = setup::missing(workspace);
+    let mut missing = setup::missing(workspace);
+    if !workspace.vectors().is_dir() {
+        missing.push(VECTORS);
+    }
     if missing.contains(&"cargo-nextest") {
         return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));
     }
@@ -95,8 +104,11 @@ fn nextest(workspace: &Workspace, verb: &str, missing: &[&str]) -> Command {
     let mut command = workspace.command(workspace.tool("cargo-nextest"));
     command.args(["nextest", verb, "--locked", "--workspace"]);
     command.env("POSTERN_ENVOY", workspace.tool("envoy"));
-    if missing.contains(&"envoy") {
-        command.args(["-E", &format!("not ({NEEDS_ENVOY})")]);
+    command.env("POSTERN_VECTORS", workspace.vectors());
+    let lacking = NEEDS.iter().filter(|(what, _)| missing.contains(what));
+    let left_out: Vec<String> = lacking.map(|(_, tests)| format!("not ({tests})")).collect();
+    if !left_out.is_empty() {
+        command.args(["-E", &left_out.join(" & ")]);
     }
     command
 }
@@ -114,10 +126,10 @@ fn conclude(
     };
     counts += ran;
     for program in missing {
-        eprintln!("not run: `{program}` is missing (cargo xtask setup)");
+        eprintln!("missing: {program}");
     }
-    if missing.contains(&"envoy") {
-        list_envoy_tests(workspace)?;
+    for (_, tests) in NEEDS.iter().filter(|(what, _)| missing.contains(what)) {
+        list_left_out(workspace, tests)?;
     }
     eprintln!("everything took {}", seconds(start.elapsed()));
     let Counts { passed, failed, skipped } = counts;
@@ -126,10 +138,10 @@ fn conclude(
     transcript.outcome
 }
 
-/// Names the tests that nextest counted as skipped because Envoy is missing.
-fn list_envoy_tests(workspace: &Workspace) -> Result<(), Failure> {
+/// Names the tests that nextest counted as skipped because something is missing.
+fn list_left_out(workspace: &Workspace, tests: &str) -> Result<(), Failure> {
     let mut list = nextest(workspace, "list", &[]);
-    let names = read_stdout(list.args(["-E", NEEDS_ENVOY, "--message-format", "oneline"]))?;
+    let names = read_stdout(list.args(["-E", tests, "--message-format", "oneline"]))?;
     for name in names.lines() {
         eprintln!("not run: {name}");
     }

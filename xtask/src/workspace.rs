@@ -27,6 +27,13 @@ impl Workspace {
         self.root.join("dist")
     }
 
+    /// Test vectors that others made: a folder beside the checkout, unless the environment names
+    /// another.
+    pub(crate) fn vectors(&self) -> PathBuf {
+        let beside = || self.root.join("../shared/vectors");
+        std::env::var_os("POSTERN_VECTORS").map_or_else(beside, PathBuf::from)
+    }
+
     /// Everything that set-up downloads.
     pub(crate) fn tools(&self) -> PathBuf {
         self.root.join(".tools")

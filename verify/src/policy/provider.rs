@@ -6,10 +6,7 @@ use super::{
     error::PolicyError,
     raw::{RawClaimToHeader, RawHeaderSource, RawProvider, RawRemoteJwks},
 };
-use crate::{
-    claims::ClaimRules,
-    jwk_set::{JwkSet, KeyKinds},
-};
+use crate::{algorithm::Algorithm, claims::ClaimRules, jwk::KeyKinds, jwk_set::JwkSet};
 
 /// Envoy's default for `clock_skew_seconds`.
 const DEFAULT_CLOCK_SKEW_SECONDS: u32 = 60;
@@ -32,6 +29,7 @@ const RESERVED_HEADERS: [&str; 9] = [
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) name: String,
+    pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) claim_rules: ClaimRules,
     pub(crate) keys: KeySource,
     pub(crate) locations: Vec<Location>,
@@ -98,6 +96,7 @@ impl Provider {
             let reason = "it must not be empty; leave it out to accept any audience";
             return Err(PolicyError::new(member("audiences"), reason));
         }
+        let algorithms = algorithms(raw.algorithms.as_deref(), &member("algorithms"))?;
         let locations = locations(&raw, &member)?;
         let payload_header = raw
             .forward_payload_header
@@ -106,7 +105,8 @@ impl Provider {
             .transpose()?;
         Ok(Self {
             name: name.to_owned(),
-            keys: key_source(&raw, &member)?,
+            keys: key_source(&raw, &algorithms, &member)?,
+            algorithms,
             locations,
             forward: raw.forward,
             payload_header,
@@ -124,6 +124,26 @@ impl Provider {
         let claims = self.claim_headers.iter().map(|header| header.header_name.as_str());
         self.payload_header.as_deref().into_iter().chain(claims)
     }
+}
+
+/// Asymmetric algorithms need not be named. A shared secret lets everyone who can check a token
+/// make one, so HMACs do.
+fn algorithms(names: Option<&[String]>, member: &str) -> Result<Vec<Algorithm>, PolicyError> {
+    let Some(names) = names else {
+        let asymmetric = |algorithm: &&Algorithm| !algorithm.is_symmetric();
+        return Ok(Algorithm::ALL.iter().filter(asymmetric).copied().collect());
+    };
+    if names.is_empty() {
+        let reason = "it must not be empty; leave it out to allow all asymmetric algorithms";
+        return Err(PolicyError::new(member, reason));
+    }
+    let algorithm = |(index, name): (usize, &String)| {
+        Algorithm::from_name(name).ok_or_else(|| {
+            let reason = format!("`{name}` is not a supported algorithm");
+            PolicyError::new(format!("{member}[{index}]"), reason)
+        })
+    };
+    names.iter().enumerate().map(algorithm).collect()
 }
 
 /// RFC 6750 §2.1 where the policy names no place. Unlike Envoy, not also the query parameter
@@ -194,12 +214,13 @@ fn claim_headers(raw: &[RawClaimToHeader], member: &str) -> Result<Vec<ClaimHead
 
 fn key_source(
     raw: &RawProvider,
+    algorithms: &[Algorithm],
     member: &dyn Fn(&str) -> String,
 ) -> Result<KeySource, PolicyError> {
     match (&raw.local_jwks, &raw.remote_jwks) {
-        (Some(local), None) => JwkSet::parse(local.inline_string.as_bytes(), KeyKinds::WithSecrets)
+        (Some(local), None) => local_keys(&local.inline_string, algorithms)
             .map(KeySource::Local)
-            .map_err(|error| PolicyError::new(member("local_jwks.inline_string"), error)),
+            .map_err(|reason| PolicyError::new(member("local_jwks.inline_string"), reason)),
         (None, Some(remote)) => {
             RemoteJwks::new(remote, &member("remote_jwks")).map(KeySource::Remote)
         }
@@ -208,6 +229,23 @@ fn key_source(
             let provider = provider.trim_end_matches('.').to_owned();
             Err(PolicyError::new(provider, "it needs one of `local_jwks` and `remote_jwks`"))
         }
+    }
+}
+
+/// Nobody will mend an inline key set later, so all of it has to be of use now.
+fn local_keys(document: &str, algorithms: &[Algorithm]) -> Result<JwkSet, String> {
+    let keys = JwkSet::parse(document.as_bytes(), KeyKinds::WithSecrets)
+        .map_err(|error| error.to_string())?;
+    if let Some(skipped) = keys.skipped().first() {
+        return Err(format!("a key cannot be used; {skipped}"));
+    }
+    if keys.is_empty() {
+        return Err("it holds no key".to_owned());
+    }
+    let unnamed = keys.algorithms().find(|algorithm| !algorithms.contains(algorithm));
+    match unnamed {
+        Some(unnamed) => Err(format!("it holds a key for {unnamed}; name it in `algorithms`")),
+        None => Ok(keys),
     }
 }
 

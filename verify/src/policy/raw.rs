@@ -19,6 +19,7 @@ pub(super) struct RawPolicy {
 pub(super) struct RawProvider {
     pub(super) issuer: String,
     pub(super) audiences: Option<Vec<String>>,
+    pub(super) algorithms: Option<Vec<String>>,
     pub(super) local_jwks: Option<RawLocalJwks>,
     pub(super) remote_jwks: Option<RawRemoteJwks>,
     #[serde(default)]

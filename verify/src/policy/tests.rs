@@ -65,6 +65,8 @@ fn an_error_names_the_member() {
         (json!({"audience": "x"}), "providers.p.audience: unknown field `audience`"),
         (json!({"audiences": "x"}), "providers.p.audiences: invalid type: string, expected a"),
         (json!({"audiences": []}), "providers.p.audiences: it must not be empty; leave it out"),
+        (json!({"algorithms": []}), "providers.p.algorithms: it must not be empty"),
+        (json!({"algorithms": ["RS256", "none"]}), "providers.p.algorithms[1]: `none` is not a"),
         (json!({"audiences": null}), "providers.p.audiences: it must not be null"),
         (json!({"issuer": ""}), "providers.p.issuer: it must not be empty"),
         (json!({"clock_skew_seconds": 3601}), "providers.p.clock_skew_seconds: it may be at most"),
@@ -101,6 +103,20 @@ fn an_error_names_the_member() {
     ] {
         let error = provider_error(changes.clone());
         assert!(error.starts_with(expected), "{changes}: {error}");
+    }
+}
+
+#[test]
+fn an_inline_key_set_has_to_be_of_use() {
+    for (keys, expected) in [
+        ("{", "the JWK Set is not JSON"),
+        (r#"{"keys": []}"#, "it holds no key"),
+        (r#"{"keys": [{"kty": "EC"}]}"#, "a key cannot be used; keys[0]: `crv` is not"),
+    ] {
+        let provider = json!({"issuer": "i", "local_jwks": {"inline_string": keys}});
+        let error = error_of(json!({"providers": {"p": provider}, "rules": []}));
+        let expected = format!("providers.p.local_jwks.inline_string: {expected}");
+        assert!(error.starts_with(&expected), "{error}");
     }
 }
 

@@ -57,7 +57,7 @@ fn public_key_as_secret(table: &mut Table<'_>) {
         let header = format!(r#"{{"alg":"HS256","kid":"es","n":{index}}}"#);
         let claims = good_claims().to_string();
         let token = table.keys.sign(Key::Hs256(secret), header, claims);
-        table.raw(&format!("HS256 by the public key, {index}"), token, "algorithm_mismatch");
+        table.raw(&format!("HS256 by the public key, {index}"), token, "algorithm_not_allowed");
     }
 }
 
