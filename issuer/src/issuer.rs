@@ -1,8 +1,12 @@
 //! What the issuer does for its users: login, refresh, status, logout.
 
 mod login;
+mod readiness;
 mod refresh;
 
+use std::sync::Arc;
+
+use self::readiness::Readiness;
 use crate::{
     administration::Ports,
     clock::Timestamp,
@@ -24,6 +28,7 @@ pub struct Issuer {
     url: IssuerUrl,
     passwords: PasswordChecks,
     failed_logins: FailedLogins,
+    readiness: Readiness,
 }
 
 /// What `/status` says of a token whose signature is right.
@@ -92,6 +97,9 @@ pub enum Failure {
     /// The storage.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The storage, when it was last tried.
+    #[error(transparent)]
+    NotReady(Arc<StoreError>),
     /// A signing key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -141,6 +149,7 @@ impl Issuer {
             url,
             passwords: PasswordChecks::new(),
             failed_logins: FailedLogins::default(),
+            readiness: Readiness::default(),
         }
     }
 
@@ -203,15 +212,6 @@ impl Issuer {
         };
         let published = key_set.publish(domain.settings.jwks_max_age, self.ports.clock.now());
         published.map(Some).map_err(|_| Failure::Publication)
-    }
-
-    /// Fails unless the storage answers.
-    ///
-    /// # Errors
-    ///
-    /// A storage failure.
-    pub async fn ready(&self) -> Result<(), Failure> {
-        Ok(self.ports.store.ready().await?)
     }
 
     #[cfg(test)]

@@ -53,10 +53,10 @@ impl Sqlite {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] when the folder or the file cannot be made or opened,
-    /// [`StoreError::NewerSchema`] when a later version wrote it.
+    /// [`StoreError::SharedFolder`] when others may write to it, [`StoreError::NewerSchema`] when a later version wrote it.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let file = data_dir.join(FILE_NAME);
-        make_private_folder(data_dir).map_err(StoreError::unavailable)?;
+        make_private_folder(data_dir)?;
         make_private_file(&file).map_err(StoreError::unavailable)?;
         let mut writer = connect(&file)?;
         schema::migrate(&mut writer)?;
@@ -88,6 +88,12 @@ impl Sqlite {
             Ok(answer)
         };
         spawn_blocking(commit).await.map_err(StoreError::unavailable)?
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn refuse_writes(&self, refuse: bool) {
+        let writer = self.writer.lock().await;
+        writer.pragma_update(None, "query_only", refuse).unwrap();
     }
 
     async fn erase_what_was_replaced(&self) {
@@ -145,7 +151,11 @@ impl Store for Sqlite {
 
     async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
         let session = session.clone();
-        self.write(move |connection| sessions::insert(connection, &session)).await
+        self.write(move |connection| {
+            sessions::clear_old(connection, session.created_at)?;
+            sessions::insert(connection, &session)
+        })
+        .await
     }
 
     async fn session(&self, domain: &DomainName, id: &str) -> Result<Option<Session>, StoreError> {
@@ -180,7 +190,8 @@ impl Store for Sqlite {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.read(schema::probe).await
+        self.read(schema::probe_reading).await?;
+        self.write(|connection| schema::probe_writing(connection)).await
     }
 }
 
@@ -237,11 +248,16 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+fn make_private_folder(folder: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(StoreError::unavailable)?;
+    let metadata = folder.metadata().map_err(StoreError::unavailable)?;
+    // It may have been there before.
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o022 == 0 { Ok(()) } else { Err(StoreError::SharedFolder { mode }) }
 }
 
 /// Made before SQLite opens it, which would leave it to the umask. The files that SQLite adds
@@ -292,6 +308,18 @@ mod tests {
         assert!(!files.is_empty());
         for file in files {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, refused) in [(0o770, true), (0o707, true), (0o1777, true), (0o755, false)] {
+            set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            match Sqlite::open(folder.path()).err() {
+                Some(StoreError::SharedFolder { mode: named }) => assert!(refused && named == mode),
+                other => assert!(other.is_none() && !refused, "{mode:o}"),
+            }
         }
     }
 

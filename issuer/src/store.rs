@@ -77,7 +77,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Fails unless the storage answers.
+    /// Fails unless the storage can be read from and written to. A write must get as far as
+    /// those of the other methods do.
     async fn ready(&self) -> Result<(), StoreError>;
 }
 
@@ -101,6 +102,14 @@ pub enum StoreError {
         found: i64,
         /// The latest version that this program reads.
         known: i64,
+    },
+    /// Others than the owner may change what is in the folder, and so whom the issuer lets in.
+    #[error(
+        "the folder can be written by its group or others (mode `{mode:04o}`): `chmod go-w` it"
+    )]
+    SharedFolder {
+        /// The folder's permission bits.
+        mode: u32,
     },
     /// The storage cannot be reached or refuses to work.
     #[error("storage failed: {0}")]

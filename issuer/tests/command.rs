@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{
+    fs::Permissions,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -275,6 +277,18 @@ fn a_folder_that_cannot_be_made_is_an_error() {
     assert!(
         String::from_utf8(output.stderr).unwrap().starts_with("error: cannot open the data in `")
     );
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_an_error() {
+    let (folder, _) = data();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o775)).unwrap();
+    let message = format!(
+        "cannot open the data in `{}`: the folder can be written by its group or others \
+         (mode `0775`): `chmod go-w` it",
+        folder.path().display()
+    );
+    fail(folder.path(), &["domain", "list"], "", &message);
 }
 
 #[test]

@@ -43,6 +43,7 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_by_expiration ON sessions (expires_at);
 
 CREATE TABLE key_sets (
     id TEXT PRIMARY KEY,
@@ -67,8 +68,14 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Writes what is there already. It is committed, too: until then SQLite keeps to memory, and
+/// would not notice a full disk.
+pub(super) fn probe_writing(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "user_version", VERSION)?)
+}
+
 /// Reads something that is always there.
-pub(super) fn probe(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn probe_reading(connection: &Connection) -> Result<(), StoreError> {
     connection.query_row("SELECT count(*) FROM domains", [], |_| Ok(()))?;
     Ok(())
 }

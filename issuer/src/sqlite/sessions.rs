@@ -14,6 +14,11 @@ use crate::{
 const COLUMNS: &str = "id, domain, user_id, username, created_at, expires_at, ended_at, \
      end_reason, current_refresh, previous_refresh, refreshed_at, successor_key";
 
+/// How long a session is kept after its time, in seconds: someone may ask what became of it.
+const KEPT_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// How many old sessions a new one clears away: more than come in, and few enough to be quick.
+const CLEARED_AT_ONCE: i64 = 32;
+
 pub(super) fn insert(connection: &Connection, session: &Session) -> Result<bool, StoreError> {
     // The user may have been disabled while the password was being checked.
     let insert = format!(
@@ -34,6 +39,15 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<bool,
         session.successor_key.expose(),
     ])?;
     Ok(added == 1)
+}
+
+/// Deletes some of those that expired long ago.
+pub(super) fn clear_old(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let delete = "DELETE FROM sessions WHERE id IN
+         (SELECT id FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+    let limit = Timestamp(now.0.saturating_sub(KEPT_SECONDS));
+    connection.prepare_cached(delete)?.execute(params![to_column(limit.0), CLEARED_AT_ONCE])?;
+    Ok(())
 }
 
 pub(super) fn find(
@@ -119,4 +133,48 @@ fn ended(row: &Row<'_>) -> Result<Option<(Timestamp, EndReason)>, StoreError> {
     let reason = EndReason::ALL.into_iter().find(|reason| Some(reason.as_str()) == name.as_deref());
     let reason = reason.ok_or(StoreError::Damaged("session"))?;
     Ok(Some((Timestamp(from_column(moment)), reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        sqlite::{connect, schema},
+        user::{PasswordHash, User},
+    };
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    #[test]
+    fn sessions_are_cleared_a_month_after_their_time_and_a_few_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect(&folder.path().join("sessions.db")).unwrap();
+        schema::migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
+        let user = User {
+            id: "u1".to_owned(),
+            domain: "shop".parse().unwrap(),
+            username: "ada".parse().unwrap(),
+            password_hash: PasswordHash(String::new()),
+            created_at: Timestamp(0),
+            disabled_at: None,
+        };
+        crate::sqlite::users::insert(&connection, &user).unwrap();
+        for _ in 0..40 {
+            let (session, _) = Session::start(&user, Timestamp(0), DAY);
+            assert!(insert(&connection, &session).unwrap());
+        }
+        let (young, _) = Session::start(&user, Timestamp(1), DAY);
+        assert!(insert(&connection, &young).unwrap());
+        let left = |after| {
+            clear_old(&connection, Timestamp(after)).unwrap();
+            let count = "SELECT count(*) FROM sessions";
+            connection.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(left(31 * DAY), 41);
+        assert_eq!(left(31 * DAY + 1), 9);
+        assert_eq!(left(31 * DAY + 1), 1);
+        assert!(find(&connection, &user.domain, &young.id).unwrap().is_some());
+        assert_eq!(left(32 * DAY), 0);
+    }
 }
