@@ -13,10 +13,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderName, StatusCode},
+    http::{HeaderName, StatusCode, header::ALLOW},
     middleware::{from_fn, from_fn_with_state},
     response::Response,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 
 use self::answer::{json, message};
@@ -38,9 +38,9 @@ struct Service {
 pub fn router(issuer: Arc<Issuer>, token_header: HeaderName) -> Router {
     Router::new()
         .route("/login", post(login::login))
-        .route("/refresh", get(session::refresh))
-        .route("/status", get(session::status))
-        .route("/auth", get(session::authorize))
+        .route("/refresh", get_alone(get(session::refresh)))
+        .route("/status", get_alone(get(session::status)))
+        .route("/auth", get_alone(get(session::authorize)))
         .route("/logout", post(session::logout))
         .route("/{domain}/.well-known/jwks.json", get(key_set::publish))
         .route("/healthz", get(healthz))
@@ -51,6 +51,13 @@ pub fn router(issuer: Arc<Issuer>, token_header: HeaderName) -> Router {
         .layer(from_fn_with_state(REQUEST_LIMIT, time_limit::limit))
         .layer(from_fn(request_log::log))
         .with_state(Service { issuer, token_header })
+}
+
+/// Without HEAD, which axum answers as GET otherwise: a refresh whose answer is thrown away costs
+/// the token, and proxies that check whether a link lives send HEAD.
+fn get_alone(route: MethodRouter<Service>) -> MethodRouter<Service> {
+    let refuse = async || ([(ALLOW, "GET")], method_not_allowed().await);
+    route.head(refuse).fallback(refuse)
 }
 
 async fn healthz() -> Response {

@@ -40,7 +40,8 @@ async fn two_logins_share_nothing_but_the_user() {
 #[tokio::test]
 async fn bodies_that_are_no_credentials_are_told_apart() {
     let fixture = Fixture::new().await;
-    for body in ["", "{", "not json", "{\"domain\":}", "\u{feff}{}"] {
+    let twice = r#"{"domain":"shop","username":"eve","username":"ada","password":"x"}"#;
+    for body in ["", "{", "not json", "{\"domain\":}", "\u{feff}{}", "{}{}", twice] {
         fixture.post_login(body).await.assert_refused(400, "Invalid JSON body");
     }
     fixture.post_login(vec![b'"', 0xff, b'"']).await.assert_refused(400, "Invalid JSON body");

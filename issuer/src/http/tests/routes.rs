@@ -23,9 +23,9 @@ async fn wrong_methods_learn_the_right_ones() {
     let fixture = Fixture::new().await;
     for (method, path, allow) in [
         ("GET", "/login", "POST"),
-        ("POST", "/refresh", "GET,HEAD"),
-        ("POST", "/status", "GET,HEAD"),
-        ("PUT", "/auth", "GET,HEAD"),
+        ("POST", "/refresh", "GET"),
+        ("POST", "/status", "GET"),
+        ("PUT", "/auth", "GET"),
         ("GET", "/logout", "POST"),
         ("DELETE", "/shop/.well-known/jwks.json", "GET,HEAD"),
         ("POST", "/healthz", "GET,HEAD"),
@@ -36,6 +36,19 @@ async fn wrong_methods_learn_the_right_ones() {
         answer.assert_refused(405, "Method not allowed");
         assert_eq!(answer.header("allow"), allow, "{path}");
     }
+}
+
+#[tokio::test]
+async fn head_does_nothing_that_get_does_with_a_token() {
+    let fixture = Fixture::new().await;
+    let token = fixture.login("shop").await;
+    fixture.clock.advance(20);
+    for path in ["/refresh", "/status", "/auth"] {
+        let answer = fixture.bearer("HEAD", path, &token).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.header("allow"), "GET");
+    }
+    assert_eq!(fixture.session(&token).await.previous_refresh, None);
 }
 
 /// A storage that has stopped working, while the process lives.
@@ -62,6 +75,26 @@ async fn readiness_follows_the_storage_and_liveness_does_not() {
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
     assert_eq!(&body[..], br#"{"message":"Internal error"}"#);
+}
+
+#[tokio::test]
+async fn readiness_follows_writes_and_is_found_out_once_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Arc::new(Sqlite::open(folder.path()).unwrap());
+    let clock = Arc::new(VirtualClock::at(0));
+    let ports = Ports { store: sqlite.clone(), vault: sqlite.clone(), clock };
+    let issuer = Issuer::new(ports, URL.parse().unwrap());
+    tokio::time::pause();
+    let pause = || tokio::time::advance(Duration::from_secs(1));
+    assert!(issuer.ready().await.is_ok());
+    sqlite.refuse_writes(true).await;
+    assert!(issuer.ready().await.is_ok(), "asked again within the second");
+    pause().await;
+    assert!(issuer.ready().await.is_err(), "reads still work, and are not enough");
+    sqlite.refuse_writes(false).await;
+    assert!(issuer.ready().await.is_err());
+    pause().await;
+    assert!(issuer.ready().await.is_ok());
 }
 
 #[tokio::test]
