@@ -1,13 +1,14 @@
 //! The URL that the issuer is known by.
 
-use std::{fmt, str::FromStr};
-
-use axum::http::Uri;
+use std::{fmt, net::Ipv6Addr, num::NonZeroU16, str::FromStr};
 
 use crate::domain::DomainName;
 
 /// An `http` or `https` URL with a host and without user, query, fragment or trailing slash.
 /// A domain's issuer is this URL, a slash and the domain's name.
+///
+/// Issuers are compared byte by byte (RFC 8414, section 3.3), so there is one spelling: scheme
+/// and host in lower case, and a path of plain segments that nobody decodes or normalizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerUrl(String);
 
@@ -36,33 +37,75 @@ impl FromStr for IssuerUrl {
 
     fn from_str(text: &str) -> Result<Self, IssuerUrlError> {
         let url = text.strip_suffix('/').unwrap_or(text);
-        let uri: Uri = url.parse().map_err(|_| IssuerUrlError::NotAUrl)?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        let (scheme, rest) = url.split_once("://").ok_or(IssuerUrlError::NotAUrl)?;
+        if !matches!(scheme, "http" | "https") {
             return Err(IssuerUrlError::Scheme);
         }
-        if uri.host().is_none_or(str::is_empty) {
-            return Err(IssuerUrlError::NotAUrl);
-        }
-        // Not left to `Uri`: it drops fragments, and keeps user names.
-        if url.contains(['?', '#', '@']) || url.ends_with('/') {
+        if rest.contains(['?', '#', '@']) {
             return Err(IssuerUrlError::Extra);
         }
-        Ok(Self(url.to_owned()))
+        let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
+        check_authority(authority)?;
+        if path.is_none_or(|path| path.split('/').all(is_plain_segment)) {
+            Ok(Self(url.to_owned()))
+        } else {
+            Err(IssuerUrlError::Path)
+        }
     }
+}
+
+fn check_authority(authority: &str) -> Result<(), IssuerUrlError> {
+    // An IPv6 address has colons of its own, in brackets.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if !is_host(host) {
+        return Err(IssuerUrlError::Host);
+    }
+    if port.is_none_or(is_port) { Ok(()) } else { Err(IssuerUrlError::Port) }
+}
+
+/// A name or an address in the one spelling that nobody on the way would change.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
+    }
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    host.split('.').all(|label| !label.is_empty() && label.bytes().all(allowed))
+}
+
+fn is_port(port: &str) -> bool {
+    port.parse::<NonZeroU16>().is_ok_and(|parsed| parsed.to_string() == port)
+}
+
+/// Unreserved characters (RFC 3986, section 2.3), but no `.` and `..`.
+fn is_plain_segment(segment: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(allowed)
 }
 
 /// Why an issuer URL is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerUrlError {
-    /// No URL with a host.
-    #[error("not an absolute URL with a host")]
+    /// No URL.
+    #[error("not an absolute URL")]
     NotAUrl,
     /// Neither `http` nor `https`.
     #[error("the URL must begin with `http://` or `https://`")]
     Scheme,
+    /// The host is missing, or would be changed on the way.
+    #[error("the host must be a name in lower case, or an address in its shortest form")]
+    Host,
+    /// Not a port.
+    #[error("the port must be 1 to 65535")]
+    Port,
+    /// The path would be changed on the way.
+    #[error("the path must be plain: of a-z, A-Z, 0-9, `-`, `.`, `_`, `~`, without empty parts")]
+    Path,
     /// More than an issuer identifier may have (RFC 8414, section 2).
-    #[error("the URL must have no user, query, fragment or double trailing slash")]
+    #[error("the URL must have no user, query or fragment")]
     Extra,
 }
 
@@ -95,6 +138,45 @@ mod tests {
             "http://a b",
         ] {
             assert!(text.parse::<IssuerUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_spelling() {
+        for text in [
+            "https://auth.example.com:8443/v1.0/Auth_~-",
+            "http://[::1]:8080",
+            "http://[::1]",
+            "http://localhost:65535",
+        ] {
+            assert!(text.parse::<IssuerUrl>().is_ok(), "{text}");
+        }
+        for (text, error) in [
+            ("HTTP://a", IssuerUrlError::Scheme),
+            ("https:/a", IssuerUrlError::NotAUrl),
+            ("https://A.example.com", IssuerUrlError::Host),
+            ("https://\u{fc}.example.com", IssuerUrlError::Host),
+            ("https://a..b", IssuerUrlError::Host),
+            ("https://a.", IssuerUrlError::Host),
+            ("https://a%2eb", IssuerUrlError::Host),
+            ("https://:80", IssuerUrlError::Host),
+            ("http://[::0001]", IssuerUrlError::Host),
+            ("http://[::A]", IssuerUrlError::Host),
+            ("http://::1", IssuerUrlError::Host),
+            ("https://a:", IssuerUrlError::Port),
+            ("https://a:0", IssuerUrlError::Port),
+            ("https://a:080", IssuerUrlError::Port),
+            ("https://a:65536", IssuerUrlError::Port),
+            ("https://a:x", IssuerUrlError::Port),
+            ("https://a/b/../c", IssuerUrlError::Path),
+            ("https://a/.", IssuerUrlError::Path),
+            ("https://a/b//c", IssuerUrlError::Path),
+            ("https://a/b//", IssuerUrlError::Path),
+            ("https://a/%62", IssuerUrlError::Path),
+            ("https://a/\u{fc}", IssuerUrlError::Path),
+            ("https://a/b;c", IssuerUrlError::Path),
+        ] {
+            assert_eq!(text.parse::<IssuerUrl>(), Err(error), "{text}");
         }
     }
 
