@@ -8,7 +8,7 @@ use crate::{
     clock::{Clock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
     key::{KeyError, SigningAlgorithm},
-    key_set::{KeySet, RotationError},
+    key_set::{KeySet, Rotation, RotationError},
     password::{PasswordError, hash_password},
     secret::{SecretText, random_id},
     store::{Store, StoreError},
@@ -102,6 +102,16 @@ impl Ports {
         }
     }
 
+    /// The domain of that name.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or a storage failure.
+    pub async fn domain(&self, name: &DomainName) -> Result<Domain, AdministrationError> {
+        let domain = self.store.domain(name).await?;
+        domain.ok_or_else(|| AdministrationError::UnknownDomain(name.clone()))
+    }
+
     /// All domains, by name.
     ///
     /// # Errors
@@ -128,7 +138,7 @@ impl Ports {
         username: Username,
         password: SecretText,
     ) -> Result<User, AdministrationError> {
-        self.known_domain(domain).await?;
+        self.domain(domain).await?;
         let user = User {
             id: random_id(USER_ID_BYTES),
             domain: domain.clone(),
@@ -152,7 +162,7 @@ impl Ports {
     ///
     /// An unknown domain or a storage failure.
     pub async fn users(&self, domain: &DomainName) -> Result<Vec<User>, AdministrationError> {
-        self.known_domain(domain).await?;
+        self.domain(domain).await?;
         Ok(self.store.users(domain).await?)
     }
 
@@ -166,7 +176,7 @@ impl Ports {
         domain: &DomainName,
         username: &Username,
     ) -> Result<(), AdministrationError> {
-        self.known_domain(domain).await?;
+        self.domain(domain).await?;
         if self.store.disable_user(domain, username, self.clock.now()).await? {
             Ok(())
         } else {
@@ -183,7 +193,7 @@ impl Ports {
         &self,
         domain: &DomainName,
     ) -> Result<(KeySet, Timestamp), AdministrationError> {
-        let domain = self.known_domain(domain).await?;
+        let domain = self.domain(domain).await?;
         self.key_set_of(&domain).await
     }
 
@@ -196,24 +206,19 @@ impl Ports {
     pub async fn rotate_keys(
         &self,
         domain: &DomainName,
-        force: bool,
+        rotation: Rotation,
     ) -> Result<KeySet, AdministrationError> {
-        let domain = self.known_domain(domain).await?;
+        let domain = self.domain(domain).await?;
         let (key_set, now) = self.key_set_of(&domain).await?;
         let Domain { name, key_set: id, settings, .. } = domain;
         let generation = key_set.generation;
-        let rotated = off_thread(move || key_set.rotate(&settings, now, force)).await??;
+        let rotated = off_thread(move || key_set.rotate(&settings, now, rotation)).await??;
         let clock = Arc::clone(&self.clock);
         match self.vault.replace_key_set(&id, generation, &rotated, clock).await {
             Ok(stored) => Ok(stored),
             Err(StoreError::Conflict) => Err(AdministrationError::RotatedMeanwhile(name)),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn known_domain(&self, name: &DomainName) -> Result<Domain, AdministrationError> {
-        let domain = self.store.domain(name).await?;
-        domain.ok_or_else(|| AdministrationError::UnknownDomain(name.clone()))
     }
 
     async fn key_set_of(
@@ -275,7 +280,8 @@ mod tests {
         let other = rusqlite::Connection::open(folder.path().join("postern.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let (rotating, name) = (ports.clone(), shop.clone());
-        let rotation = tokio::spawn(async move { rotating.rotate_keys(&name, false).await });
+        let rotation =
+            tokio::spawn(async move { rotating.rotate_keys(&name, Rotation::Regular).await });
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         clock.advance(7);
         other.execute_batch("COMMIT").unwrap();

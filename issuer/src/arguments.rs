@@ -88,6 +88,13 @@ pub(crate) enum KeysCommand {
         /// Do it even if a cache may not know the next key yet: requests may fail.
         #[arg(long)]
         force: bool,
+        /// The current key is in wrong hands: withdraw it and all before it. Implies `--force`.
+        ///
+        /// Tokens that they signed stop passing: here at once, at edges when they refetch the
+        /// keys, within the JWKS max-age. Their users must log in again. If the whole database
+        /// has leaked, do it twice: the next key was in it.
+        #[arg(long)]
+        compromised: bool,
     },
 }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use postern_issuer::{
-    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Sqlite, SystemClock, router, serve,
-    stop_signal,
+    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, Sqlite, SystemClock, router,
+    serve, stop_signal,
 };
 use tokio::net::TcpListener;
 
@@ -40,8 +40,8 @@ async fn dispatch(Arguments { data_dir, command }: Arguments) -> Outcome {
         Command::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
         Command::User(UserCommand::Disable(user)) => disable_user(&ports, user).await,
         Command::Keys(KeysCommand::List { domain }) => list_keys(&ports, &domain).await,
-        Command::Keys(KeysCommand::Rotate { domain, force }) => {
-            rotate_keys(&ports, &domain, force).await
+        Command::Keys(KeysCommand::Rotate { domain, force, compromised }) => {
+            rotate_keys(&ports, &domain, rotation(force, compromised)).await
         }
         Command::Serve(settings) => run_service(ports, settings).await,
     }
@@ -117,12 +117,29 @@ async fn list_keys(ports: &Ports, domain: &DomainName) -> Outcome {
     print(&table(["KID", "ALG", "STATE", "CREATED", "EXPIRES"], rows))
 }
 
-async fn rotate_keys(ports: &Ports, domain: &DomainName, force: bool) -> Outcome {
-    let key_set = ports.rotate_keys(domain, force).await?;
+async fn rotate_keys(ports: &Ports, domain: &DomainName, rotation: Rotation) -> Outcome {
+    let key_set = ports.rotate_keys(domain, rotation).await?;
     let (generation, key_id) = (key_set.generation, &key_set.current.id);
     print(&format!(
         "rotated the keys of domain `{domain}`: generation {generation} signs with key `{key_id}`\n"
+    ))?;
+    if rotation != Rotation::Compromised {
+        return Ok(());
+    }
+    let max_age = ports.domain(domain).await?.settings.jwks_max_age;
+    print(&format!(
+        "withdrew all keys before it: the tokens that they signed stop passing here now, and at \
+         edges when they refetch the keys, within `{max_age}` seconds; their users must log in \
+         again\n"
     ))
+}
+
+fn rotation(force: bool, compromised: bool) -> Rotation {
+    match (compromised, force) {
+        (true, _) => Rotation::Compromised,
+        (false, true) => Rotation::Forced,
+        (false, false) => Rotation::Regular,
+    }
 }
 
 async fn run_service(ports: Ports, settings: Serve) -> Outcome {

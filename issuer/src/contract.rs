@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName, DomainSettings},
     key::SigningAlgorithm,
-    key_set::KeySet,
+    key_set::{KeySet, Rotation},
     session::{EndReason, RefreshHash, Session},
     store::{Store, StoreError},
     user::{PasswordHash, User, Username},
@@ -163,7 +163,8 @@ async fn key_sets(vault: &dyn Vault) {
     assert!(matches!(refused, Err(StoreError::AlreadyExists)));
     assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&first));
 
-    let second = first.rotate(&settings(), NOW, false).unwrap_or_else(|error| panic!("{error}"));
+    let second =
+        first.rotate(&settings(), NOW, Rotation::Regular).unwrap_or_else(|error| panic!("{error}"));
     let second = vault.replace_key_set(&shop, 1, &second, at(NOW.plus(9))).await.unwrap();
     assert_eq!(second.next.published_at, NOW.plus(9));
     assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&second));
@@ -182,7 +183,7 @@ async fn one_rotation_wins(vault: Arc<dyn Vault>) {
     let rotations: Vec<_> = (0..RACERS)
         .map(|_| {
             let (vault, race) = (Arc::clone(&vault), race.clone());
-            let second = first.rotate(&settings(), NOW, false).unwrap();
+            let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
             tokio::spawn(
                 async move { vault.replace_key_set(&race, 1, &second, at(NOW)).await.ok() },
             )

@@ -1,25 +1,17 @@
-//! A domain's key set: `next`, `current`, `previous[]`, and the rules of rotation.
+//! A domain's key set: `next`, `current`, `previous[]`.
+
+mod rotation;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
+pub use self::rotation::{Rotation, RotationError};
 use crate::{
     clock::Timestamp,
-    domain::DomainSettings,
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
     secret::sha256,
 };
 
-/// How long a replaced key stays published beyond its last token's `exp`, in seconds: for the
-/// clock skew that edges allow, and for a login that began before the rotation.
-const SKEW_ALLOWANCE_SECONDS: u64 = 60;
-/// An edge counts a set's `max-age` from when the answer has arrived, which is later than the
-/// set was read by as much as a fetch may take. This is what rotation allows for that, and for
-/// the commit, in seconds; but no more than `max-age` once again, because a domain with a short
-/// one asks for quick rotations. An edge that does not know a key refetches in any case.
-const FETCH_ALLOWANCE_SECONDS: u64 = 60;
-/// Times are kept in whole seconds.
-const ROUNDING_SECONDS: u64 = 1;
 const FIRST_GENERATION: u64 = 1;
 const ETAG_HASH_BYTES: usize = 12;
 
@@ -87,23 +79,6 @@ pub struct Publication {
     pub max_age: u64,
 }
 
-/// Why a rotation is refused.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RotationError {
-    /// A cache may still hold a key set without the next key.
-    #[error(
-        "the next key is not known everywhere yet: wait `{seconds_left}` seconds, or use `--force`"
-    )]
-    TooSoon {
-        /// Seconds until the last such cache has run out.
-        seconds_left: u64,
-    },
-    /// No fresh key could be made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-}
-
 impl KeySet {
     /// The first generation of a new domain: a next and a current key, published together.
     ///
@@ -117,50 +92,6 @@ impl KeySet {
             current: Key::generate(algorithm, now, FIRST_GENERATION)?,
             previous: Vec::new(),
         })
-    }
-
-    /// The set after a rotation: `next` signs, `current` is kept for verifying, a fresh `next`
-    /// is published.
-    ///
-    /// # Errors
-    ///
-    /// [`RotationError::TooSoon`] while a cached set without `next` may be in use, unless
-    /// `force` is set: until `max-age` has passed and, for fetches, 60 seconds more, or
-    /// `max-age` again if that is less; [`RotationError::Key`] when no fresh key can be made.
-    pub fn rotate(
-        &self,
-        settings: &DomainSettings,
-        now: Timestamp,
-        force: bool,
-    ) -> Result<Self, RotationError> {
-        let seconds_left = self.seconds_until_next_is_known(settings.jwks_max_age, now);
-        if seconds_left > 0 && !force {
-            return Err(RotationError::TooSoon { seconds_left });
-        }
-        let generation = self.generation.saturating_add(1);
-        let kept = self.previous.iter().filter(|previous| now < previous.kept_until);
-        let replaced = PreviousKey::replaced(&self.current, settings, now);
-        Ok(Self {
-            generation,
-            next: Key::generate(self.next.algorithm, now, generation)?,
-            current: self.next.clone(),
-            previous: std::iter::once(replaced).chain(kept.cloned()).collect(),
-        })
-    }
-
-    /// The set as a rotation leaves it that is written at `now`. That is later than
-    /// [`KeySet::rotate`] was told if making the key or waiting for the storage took its time:
-    /// until then caches were filled without `next`, and the replaced key signed.
-    #[must_use]
-    pub fn published_at(mut self, now: Timestamp) -> Self {
-        let delay = now.since(self.next.published_at);
-        self.next.published_at = self.next.published_at.plus(delay);
-        // The first one is what this rotation replaced.
-        if let Some(replaced) = self.previous.first_mut() {
-            replaced.expires_at = replaced.expires_at.plus(delay);
-            replaced.kept_until = replaced.kept_until.plus(delay);
-        }
-        self
     }
 
     /// The algorithm that the domain signs with.
@@ -206,23 +137,6 @@ impl KeySet {
         self.current.secret = Some(crate::secret::SecretBytes::new(vec![0; 7]));
         self
     }
-
-    fn seconds_until_next_is_known(&self, max_age: u64, now: Timestamp) -> u64 {
-        if self.next.first_generation == FIRST_GENERATION {
-            return 0;
-        }
-        let allowance = max_age.min(FETCH_ALLOWANCE_SECONDS).saturating_add(ROUNDING_SECONDS);
-        self.next.published_at.plus(max_age).plus(allowance).since(now)
-    }
-}
-
-impl PreviousKey {
-    fn replaced(key: &Key, settings: &DomainSettings, now: Timestamp) -> Self {
-        let key = key.clone().without_private_half();
-        let expires_at = now.plus(settings.token_lifetime).plus(SKEW_ALLOWANCE_SECONDS);
-        let kept_until = now.plus(settings.session_lifetime).plus(SKEW_ALLOWANCE_SECONDS);
-        Self { key, expires_at, kept_until }
-    }
 }
 
 #[derive(Serialize)]
@@ -256,6 +170,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::domain::DomainSettings;
 
     const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -279,7 +194,7 @@ mod tests {
     fn next_is_published_before_it_signs() {
         let first = KeySet::generate(SigningAlgorithm::Es256, NOW).unwrap();
         assert_eq!(published(&first, NOW), [first.next.id.clone(), first.current.id.clone()]);
-        let second = first.rotate(&settings(), NOW, false).unwrap();
+        let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
         assert_eq!(second.current, first.next);
         assert_eq!(second.generation, 2);
         assert!(second.current.sign(serde_json::json!({})).is_ok());
@@ -288,7 +203,7 @@ mod tests {
     #[test]
     fn previous_is_published_until_its_last_token_has_expired() {
         let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
+        let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
         assert!(published(&second, NOW.plus(359)).contains(&first.current.id));
         assert!(!published(&second, NOW.plus(360)).contains(&first.current.id));
         let states = |now| second.keys(now).map(|(_, state, _)| state).collect::<Vec<_>>();
@@ -298,56 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn rotation_waits_until_next_is_known_everywhere() {
-        let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
-        let refused = |now| second.rotate(&settings(), now, false).err();
-        assert_eq!(refused(NOW), Some(RotationError::TooSoon { seconds_left: 181 }));
-        assert_eq!(refused(NOW.plus(180)), Some(RotationError::TooSoon { seconds_left: 1 }));
-        assert_eq!(refused(NOW.plus(181)), None);
-        assert!(second.rotate(&settings(), NOW, true).is_ok());
-    }
-
-    #[test]
-    fn a_short_max_age_makes_for_a_short_wait() {
-        let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
-        for (jwks_max_age, wait) in [(1, 3), (59, 119), (60, 121), (300, 361)] {
-            let settings = DomainSettings { jwks_max_age, ..settings() };
-            assert!(second.rotate(&settings, NOW.plus(wait - 1), false).is_err());
-            assert!(second.rotate(&settings, NOW.plus(wait), false).is_ok());
-        }
-    }
-
-    #[test]
-    fn what_is_written_late_counts_from_then() {
-        let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
-        let late = second.clone().published_at(NOW.plus(7));
-        assert_eq!(late.next.published_at, NOW.plus(7));
-        assert_eq!(late.current, second.current);
-        assert_eq!(late.previous[0].expires_at, NOW.plus(367));
-        assert_eq!(late.previous[0].kept_until, NOW.plus(3667));
-        assert_eq!(second.clone().published_at(NOW), second);
-        // A clock that was set back must not shorten anything.
-        assert_eq!(second.clone().published_at(Timestamp(1)), second);
-    }
-
-    #[test]
-    fn rotation_drops_keys_that_no_session_can_need() {
-        let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
-        let third = second.rotate(&settings(), NOW.plus(3659), false).unwrap();
-        let ids: Vec<_> = third.previous.iter().map(|previous| &previous.key.id).collect();
-        assert_eq!(ids, [&second.current.id, &first.current.id]);
-        let third = second.rotate(&settings(), NOW.plus(3660), false).unwrap();
-        assert_eq!(third.previous.len(), 1);
-    }
-
-    #[test]
     fn max_age_ends_with_the_next_known_change() {
         let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
+        let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
         let max_age = |after| second.publish(120, NOW.plus(after)).unwrap().max_age;
         assert_eq!(max_age(0), 120);
         assert_eq!(max_age(300), 60);
@@ -358,7 +226,7 @@ mod tests {
     #[test]
     fn the_etag_changes_with_the_generation_and_with_the_content() {
         let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
-        let second = first.rotate(&settings(), NOW, false).unwrap();
+        let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
         let etag = |key_set: &KeySet, now| key_set.publish(120, now).unwrap().etag;
         assert_eq!(etag(&first, NOW), etag(&first, NOW.plus(50)));
         assert_ne!(etag(&first, NOW), etag(&second, NOW));

@@ -37,7 +37,7 @@ pub use crate::{
     issuer::{Failure, Identity, Issuer, Refusal, TokenStatus},
     issuer_url::{IssuerUrl, IssuerUrlError},
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
-    key_set::{KeySet, KeyState, PreviousKey, Publication, RotationError},
+    key_set::{KeySet, KeyState, PreviousKey, Publication, Rotation, RotationError},
     password::PasswordError,
     secret::{SecretBytes, SecretText},
     serve::{serve, stop_signal},

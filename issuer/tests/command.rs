@@ -259,6 +259,26 @@ fn keys_are_listed_and_rotated() {
 }
 
 #[test]
+fn compromised_keys_are_withdrawn() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    succeed(&data, &["keys", "rotate", "shop"], "");
+    let before = succeed(&data, &["keys", "list", "shop"], "");
+    let next = columns(&before)[1][0];
+    let rotated = succeed(&data, &["keys", "rotate", "shop", "--compromised"], "");
+    let expected = format!(
+        "rotated the keys of domain `shop`: generation 3 signs with key `{next}`\n\
+         withdrew all keys before it: the tokens that they signed stop passing here now, and at \
+         edges when they refetch the keys, within `300` seconds; their users must log in again\n"
+    );
+    assert_eq!(rotated, expected);
+    let after = succeed(&data, &["keys", "list", "shop"], "");
+    let after = columns(&after);
+    let states: Vec<_> = after[1..].iter().map(|key| (key[2], key[0] == next)).collect();
+    assert_eq!(states, [("next", false), ("current", true)]);
+}
+
+#[test]
 fn a_taken_port_is_one_clear_line() {
     let (_folder, data) = data();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, virtual_time::VirtualClock},
     domain::{DomainName, DomainSettings},
     key::SigningAlgorithm,
-    key_set::KeySet,
+    key_set::{KeySet, Rotation},
     secret::SecretText,
     session::Session,
     sqlite::Sqlite,

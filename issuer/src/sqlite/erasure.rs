@@ -50,7 +50,7 @@ mod tests {
         clock::{Timestamp, virtual_time::VirtualClock},
         domain::DomainSettings,
         key::{Key, SigningAlgorithm},
-        key_set::KeySet,
+        key_set::{KeySet, Rotation},
         sqlite::Sqlite,
         vault::{KeySetId, Vault},
     };
@@ -67,7 +67,7 @@ mod tests {
     }
 
     async fn rotated(sqlite: &Sqlite, id: &KeySetId, key_set: &KeySet) -> KeySet {
-        let next = key_set.rotate(&settings(), NOW, true).unwrap();
+        let next = key_set.rotate(&settings(), NOW, Rotation::Forced).unwrap();
         let clock = Arc::new(VirtualClock::at(NOW.0));
         sqlite.replace_key_set(id, key_set.generation, &next, clock).await.unwrap()
     }

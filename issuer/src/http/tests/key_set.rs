@@ -64,7 +64,7 @@ async fn who_has_the_set_already_is_not_sent_it() {
     for tags in [&["\"other\""][..], &[etag.trim_matches('"')], &["\"other\", W/\"more\""], &[""]] {
         assert_eq!(conditional(&fixture, tags).await.status, StatusCode::OK, "{tags:?}");
     }
-    fixture.ports.rotate_keys(&"shop".parse().unwrap(), false).await.unwrap();
+    fixture.ports.rotate_keys(&"shop".parse().unwrap(), Rotation::Regular).await.unwrap();
     assert_eq!(conditional(&fixture, &[&etag]).await.status, StatusCode::OK);
 }
 
@@ -79,7 +79,7 @@ async fn next_is_published_before_it_signs_and_previous_until_its_tokens_are_ove
     };
     let before = published().await;
     let first = fixture.key_set("shop").await;
-    let second = fixture.ports.rotate_keys(&shop, false).await.unwrap();
+    let second = fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap();
     assert!(before.contains(&second.current.id), "known before it signs");
     assert_eq!(published().await, [&*second.next.id, &second.current.id, &first.current.id]);
 
@@ -96,17 +96,17 @@ async fn next_is_published_before_it_signs_and_previous_until_its_tokens_are_ove
 async fn a_rotation_that_comes_too_soon_is_refused_unless_forced() {
     let fixture = Fixture::new().await;
     let shop: DomainName = "shop".parse().unwrap();
-    fixture.ports.rotate_keys(&shop, false).await.unwrap();
+    fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap();
     fixture.clock.advance(20);
-    let refused = fixture.ports.rotate_keys(&shop, false).await.unwrap_err();
+    let refused = fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap_err();
     assert!(matches!(
         refused,
         AdministrationError::Rotation(RotationError::TooSoon { seconds_left: 161 })
     ));
     assert_eq!(fixture.key_set("shop").await.generation, 2);
-    assert_eq!(fixture.ports.rotate_keys(&shop, true).await.unwrap().generation, 3);
+    assert_eq!(fixture.ports.rotate_keys(&shop, Rotation::Forced).await.unwrap().generation, 3);
     fixture.clock.advance(JWKS_MAX_AGE + 61);
-    assert_eq!(fixture.ports.rotate_keys(&shop, false).await.unwrap().generation, 4);
+    assert_eq!(fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap().generation, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +115,9 @@ async fn of_concurrent_rotations_one_applies() {
     let rotations: Vec<_> = (0..10)
         .map(|_| {
             let ports = fixture.ports.clone();
-            tokio::spawn(async move { ports.rotate_keys(&"shop".parse().unwrap(), false).await })
+            tokio::spawn(async move {
+                ports.rotate_keys(&"shop".parse().unwrap(), Rotation::Regular).await
+            })
         })
         .collect();
     let mut applied = 0;

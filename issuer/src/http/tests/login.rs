@@ -125,7 +125,8 @@ async fn a_login_is_signed_by_the_key_of_its_end_and_not_of_its_beginning() {
         tokio::spawn(async move { fixture.login("shop").await })
     };
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let rotated = fixture.ports.rotate_keys(&"shop".parse().unwrap(), false).await.unwrap();
+    let rotated =
+        fixture.ports.rotate_keys(&"shop".parse().unwrap(), Rotation::Regular).await.unwrap();
     drop(held);
     let header = login.await.unwrap().split('.').next().unwrap().to_owned();
     let header = Base64UrlUnpadded::decode_vec(&header).unwrap();

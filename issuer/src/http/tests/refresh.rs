@@ -255,7 +255,7 @@ async fn sessions_survive_rotations_that_their_tokens_do_not() {
     let token = fixture.login("shop").await;
     let shop: DomainName = "shop".parse().unwrap();
     let mut fresh_from_stolen_key = fixture.forge(&token, json!({ "exp": u32::MAX })).await;
-    fixture.ports.rotate_keys(&shop, false).await.unwrap();
+    fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap();
     fixture.clock.advance(TOKEN_LIFETIME + 60);
     assert!(
         !published_key_ids(&fixture)
@@ -267,6 +267,24 @@ async fn sessions_survive_rotations_that_their_tokens_do_not() {
     assert_eq!(fixture.refresh(&token).await.status, StatusCode::OK);
     fresh_from_stolen_key.push('A');
     fixture.refresh(&fresh_from_stolen_key).await.assert_refused(401, "Invalid token");
+}
+
+#[tokio::test]
+async fn a_compromised_key_is_neither_published_nor_recognized() {
+    let fixture = Fixture::new().await;
+    let shop: DomainName = "shop".parse().unwrap();
+    let oldest = fixture.login("shop").await;
+    fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap();
+    let old = fixture.login("shop").await;
+    let rotated = fixture.ports.rotate_keys(&shop, Rotation::Compromised).await.unwrap();
+    let published = published_key_ids(&fixture).await;
+    assert_eq!(published, [rotated.next.id, rotated.current.id]);
+    for token in [oldest, old] {
+        fixture.refresh(&token).await.assert_refused(401, "Invalid token");
+        fixture.bearer("GET", "/auth", &token).await.assert_refused(403, "Invalid token");
+    }
+    let new = fixture.login("shop").await;
+    assert_eq!(fixture.bearer("GET", "/auth", &new).await.status, StatusCode::OK);
 }
 
 async fn published_key_ids(fixture: &Fixture) -> Vec<String> {

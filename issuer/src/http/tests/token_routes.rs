@@ -190,7 +190,7 @@ async fn old_and_new_tokens_both_pass_after_a_rotation() {
         let fixture = Fixture::with(algorithm, AUTHORIZATION).await;
         let old = fixture.login("shop").await;
         let shop: DomainName = "shop".parse().unwrap();
-        fixture.ports.rotate_keys(&shop, false).await.unwrap();
+        fixture.ports.rotate_keys(&shop, Rotation::Regular).await.unwrap();
         let new = fixture.login("shop").await;
         for token in [&old, &new] {
             let answer = fixture.bearer("GET", "/auth", token).await;
