@@ -16,9 +16,17 @@ pub(super) fn fill(table: &mut Table<'_>) {
 }
 
 fn algorithms(table: &mut Table<'_>) {
-    for algorithm in ["ES384", "PS256", "HS512", "es256", "ES256 ", "ES256K", "", "EdDSA2"] {
+    for algorithm in ["es256", "ES256 ", "ES256K", "ES521", "RSA-OAEP", "", "EdDSA2"] {
         let header = json!({ "alg": algorithm, "kid": "es" }).to_string();
         table.header(header, "algorithm_unsupported");
+    }
+    for algorithm in ["ES384", "PS256", "RS512", "Ed25519"] {
+        let header = format!(r#"{{"alg":"{algorithm}","kid":"es"}}"#);
+        table.header(&header, "algorithm_mismatch");
+    }
+    for algorithm in ["HS256", "HS384", "HS512"] {
+        let header = format!(r#"{{"alg":"{algorithm}","kid":"es"}}"#);
+        table.header(&header, "algorithm_not_allowed");
     }
     table.header(r#"{"alg":"RS256","kid":"es"}"#, "algorithm_mismatch");
     table.header(r#"{"alg":"EdDSA","kid":"es"}"#, "algorithm_mismatch");
