@@ -34,6 +34,12 @@ struct Waiting {
     passage: Rc<Cell<Passage>>,
 }
 
+impl Waiting {
+    fn deadline(&self) -> Duration {
+        self.since + MAX_WAIT
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passage {
@@ -64,6 +70,20 @@ impl Gate {
     /// Marks every request that waits as one to decide on anew.
     pub(crate) fn wake_all(&mut self) {
         self.awake = self.waiting.keys().copied().collect();
+    }
+
+    /// Marks those that have waited for too long: they are told so.
+    pub(crate) fn wake_overdue(&mut self, now: Duration) {
+        let overdue = self.waiting.iter().filter(|(_, waiting)| waiting.deadline() <= now);
+        let overdue = overdue.map(|(context_id, _)| *context_id);
+        let asleep: Vec<u32> = overdue.filter(|id| !self.awake.contains(id)).collect();
+        self.awake.extend(asleep);
+    }
+
+    /// When there is next something to do without being asked.
+    pub(crate) fn next_wakeup(&self) -> Option<Duration> {
+        let deadlines = self.waiting.values().map(Waiting::deadline);
+        deadlines.chain(self.keys.next_wakeup()).min()
     }
 
     /// Whether there is a request to decide on anew.
@@ -108,7 +128,7 @@ impl Gate {
 
     fn may_wait(&self, context_id: u32, now: Duration) -> bool {
         match self.waiting.get(&context_id) {
-            Some(waiting) => now.saturating_sub(waiting.since) < MAX_WAIT,
+            Some(waiting) => now < waiting.deadline(),
             None => self.waiting.len() < MAX_WAITING,
         }
     }

@@ -1,4 +1,6 @@
-//! The calls to the proxy. Headers are read as bytes and all at once: the SDK's string calls trap
+//! The calls to the proxy. The SDK traps on most of the host's errors, which shuts the gate until
+//! the host starts it anew; where a call here can fail, it is for the errors that it does return.
+//! Headers are read as bytes and all at once: the SDK's string calls trap
 //! on a value that is not UTF-8, and its single-value call shows the first of several fields only.
 
 use std::time::{Duration, SystemTime};

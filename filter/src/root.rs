@@ -35,28 +35,31 @@ impl Root {
     /// Wakes who is to be woken, starts every fetch that is due, and sets the time of the next look.
     fn work(&mut self, gate: &Rc<RefCell<Gate>>) {
         let Some(now) = host::now() else { return };
-        loop {
+        // At most one fetch for each provider: whatever the ring says, this loop ends.
+        let providers = gate.borrow().policy.provider_names().count();
+        for _ in 0..providers {
             let due = gate.borrow_mut().keys.poll_fetch(now);
             let Some(fetch) = due else { break };
-            self.start(gate, &fetch);
+            self.start(gate, &fetch, now);
         }
+        gate.borrow_mut().wake_overdue(now);
         self.wake(gate);
         if gate.borrow().has_awake() {
             return host::tick_at_once();
         }
-        let wakeup = gate.borrow().keys.next_wakeup();
+        let wakeup = gate.borrow().next_wakeup();
         let period = wakeup.map_or(LONGEST_TICK, |wakeup| wakeup.saturating_sub(now));
         host::tick_every(period.clamp(SHORTEST_TICK, LONGEST_TICK));
     }
 
-    fn start(&mut self, gate: &Rc<RefCell<Gate>>, fetch: &Fetch) {
+    fn start(&mut self, gate: &Rc<RefCell<Gate>>, fetch: &Fetch, now: Duration) {
         // A fetch that counts as lost may still be answered; that answer is too old to count.
         self.calls.retain(|_, provider| *provider != fetch.provider);
         match host::dispatch(fetch) {
             Ok(token) => {
                 self.calls.insert(token, fetch.provider);
             }
-            Err(_) => finish(&mut gate.borrow_mut(), fetch.provider, Fetched::Failed),
+            Err(_) => finish(&mut gate.borrow_mut(), fetch.provider, Fetched::Failed, now),
         }
     }
 
@@ -74,8 +77,7 @@ impl Root {
 }
 
 /// Hands the end of a fetch to the key ring and wakes everyone who waits.
-fn finish(gate: &mut Gate, provider: usize, fetched: Fetched<'_>) {
-    let Some(now) = host::now() else { return };
+fn finish(gate: &mut Gate, provider: usize, fetched: Fetched<'_>, now: Duration) {
     let result = gate.keys.handle_fetched(provider, fetched, now);
     let name = gate.policy.provider_names().nth(provider).unwrap_or_default();
     match result {
@@ -106,7 +108,9 @@ impl Context for Root {
         let Some(provider) = self.calls.remove(&token) else { return };
         let fields = host::response_fields();
         let body = host::response_body(MAX_JWK_SET_BYTES + 1);
-        finish(&mut gate.borrow_mut(), provider, fetched(&fields, &body));
+        if let Some(now) = host::now() {
+            finish(&mut gate.borrow_mut(), provider, fetched(&fields, &body), now);
+        }
         self.work(&gate);
     }
 }

@@ -11,6 +11,8 @@ use std::{fmt, time::Duration};
 pub enum Denial {
     /// The request's path can be read in more than one way (see [`crate::Request`]).
     PathAmbiguous,
+    /// The request's method is not all upper-case letters and hyphens.
+    MethodAmbiguous,
     /// The request's path is longer than rules are matched against.
     PathTooLong {
         /// Length of the path, in bytes.
@@ -186,6 +188,7 @@ impl Denial {
         use Challenge::{InvalidRequest, InvalidToken, None, Plain};
         match self {
             Self::PathAmbiguous => (400, None, "path_ambiguous", "the request path can be read in more than one way"),
+            Self::MethodAmbiguous => (400, None, "method_ambiguous", "the request method can be read in more than one way"),
             Self::PathTooLong { .. } => (414, None, "path_too_long", "the request path is too long"),
             Self::NoMatchingRule => (403, None, "no_matching_rule", "no rule opens this path"),
             Self::TokenMissing => (401, Plain, "token_missing", "a token is required"),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     location,
     policy::{Location, Provider},
-    request::Request,
+    request::{Request, is_copy},
     token::VerifiedToken,
 };
 
@@ -91,29 +91,20 @@ impl fmt::Debug for Forward {
     }
 }
 
-/// The names under which the client sent a header. Upstreams in the CGI tradition read `X_User` as
-/// `X-User`, and some fold every sign, so a copy with other signs is one too.
+/// The names under which the client sent a header.
 fn copies(request: &Request<'_>, name: &str) -> BTreeSet<String> {
     let sent = request.headers.iter().map(|field| field.0);
-    sent.filter(|sent| is_copy(sent, name)).map(str::to_ascii_lowercase).collect()
+    sent.filter(|sent| is_copy(sent.as_bytes(), name)).map(str::to_ascii_lowercase).collect()
 }
 
-fn is_copy(sent: &str, name: &str) -> bool {
-    let fold =
-        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    sent.len() == name.len() && sent.bytes().map(fold).eq(name.bytes().map(fold))
-}
-
-/// A header that holds something else than a token, such as Basic credentials, stays; its
-/// respelled copies do not, for nobody has looked into them.
+/// A header that holds something else than a token, such as Basic credentials, stays.
 fn take_headers(taken: &[&Location], request: &Request<'_>, forward: &mut Forward) {
     for location in taken {
         let Location::Header { name, .. } = location else { continue };
         let found = location::find(request, std::slice::from_ref(*location));
-        let holds_token = !matches!(found, Ok(None));
-        let mut names = copies(request, name);
-        names.retain(|sent| holds_token || sent != name);
-        forward.remove(names);
+        if !matches!(found, Ok(None)) {
+            forward.remove(copies(request, name));
+        }
     }
 }
 

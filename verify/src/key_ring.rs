@@ -18,6 +18,11 @@ const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(5);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest wait after failed fetches.
 const MAX_BACK_OFF: Duration = Duration::from_secs(16);
+/// A clock that goes back by less is one that was read in another order.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+/// A fetch that has been due for this long waits for a tick that may not come: after a jump of the
+/// clock, the host still counts from the time before.
+const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
 const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
@@ -166,11 +171,14 @@ impl KeyRing {
     }
 
     /// Asks for a provider's keys ahead of time, as [`crate::Decision::AwaitKeys`] wants it.
-    /// Returns whether that made a fetch due that was not, so that [`KeyRing::poll_fetch`] is worth
-    /// asking at once; not where one is due already, under way or backing off.
+    /// Returns whether [`KeyRing::poll_fetch`] is worth asking at once, because that made a fetch due
+    /// or one is overdue; not where one has just become due, is under way or backing off.
     pub fn demand(&mut self, provider: usize, now: Duration) -> bool {
         match self.slots.get_mut(provider) {
-            Some(Slot::Remote(remote)) if remote.may_refetch(now) && !remote.is_due(now) => {
+            Some(Slot::Remote(remote)) if remote.is_due(now) => {
+                now.saturating_sub(remote.next_attempt) > OVERDUE
+            }
+            Some(Slot::Remote(remote)) if remote.may_refetch(now) => {
                 remote.next_attempt = now;
                 true
             }
@@ -258,7 +266,7 @@ impl RemoteSlot {
     }
 
     fn is_due(&self, now: Duration) -> bool {
-        let clock_went_back = self.last_attempt.is_some_and(|last| now < last);
+        let clock_went_back = self.last_attempt.is_some_and(|last| now + CLOCK_TOLERANCE < last);
         (self.next_attempt <= now || clock_went_back) && !self.is_in_flight(now)
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     denial::Denial,
     policy::Location,
-    request::{Request, percent_decode},
+    request::{Request, is_copy, percent_decode},
 };
 
 /// Finds the one token that stands in `locations`, and where.
@@ -36,19 +36,21 @@ impl Location {
     }
 }
 
-/// Several fields of the name, or several values in one field, are refused as soon as one of
-/// them carries the prefix: which of them counts is what two readers could disagree on.
+/// Several fields of the name or of its copies, or several values in one field, are refused as soon
+/// as one of them carries the prefix: which of them counts is what two readers could disagree on.
 fn find_in_header<'r>(
     request: &Request<'r>,
     name: &str,
     prefix: &str,
 ) -> Result<Option<&'r [u8]>, Denial> {
-    let values = request.values(name).flat_map(|field| field.split(|byte| *byte == b','));
+    let values = request.values_of_copies(name).flat_map(|field| field.split(|byte| *byte == b','));
     let mut count = 0;
     let mut token = None;
     for value in values {
         count += 1;
-        token = token.or(strip_prefix(value.trim_ascii_start(), prefix.as_bytes()));
+        let start = value.iter().position(|byte| !is_space_to_some(*byte)).unwrap_or_default();
+        let value = value.get(start..).unwrap_or_default();
+        token = token.or(strip_prefix(value, prefix.as_bytes()));
     }
     match token {
         Some(_) if count > 1 => Err(Denial::MultipleTokens),
@@ -56,8 +58,13 @@ fn find_in_header<'r>(
     }
 }
 
-/// Schemes ignore case and are followed by one or more spaces (RFC 9110 §11.1, §11.4). A tab is no
-/// space, but a lenient reader takes it for one: what stands behind it is a token too, a bad one.
+/// What one or another language takes for white space, in Latin-1 or as the first byte of UTF-8.
+fn is_space_to_some(byte: u8) -> bool {
+    byte <= b' ' || byte >= 0x7f
+}
+
+/// Schemes ignore case and are followed by one or more spaces (RFC 9110 §11.1, §11.4). A lenient
+/// reader takes other signs for a space too: what stands behind them is a token, a bad one.
 fn strip_prefix<'r>(value: &'r [u8], prefix: &[u8]) -> Option<&'r [u8]> {
     let scheme = prefix.strip_suffix(b" ");
     let (start, mut token) = value.split_at_checked(scheme.unwrap_or(prefix).len())?;
@@ -65,7 +72,7 @@ fn strip_prefix<'r>(value: &'r [u8], prefix: &[u8]) -> Option<&'r [u8]> {
         return None;
     }
     if scheme.is_some() {
-        token.first().filter(|byte| matches!(byte, b' ' | b'\t'))?;
+        token.first().filter(|byte| is_space_to_some(**byte))?;
         while let Some(rest) = token.strip_prefix(b" ") {
             token = rest;
         }
@@ -99,7 +106,7 @@ fn without_separator(param: &[u8]) -> &[u8] {
 
 /// The value of a pair of this name; an empty one is as good as none.
 fn named<'r>(pair: &'r [u8], name: &str) -> Option<&'r [u8]> {
-    value_of(pair, |found| found == name.as_bytes())
+    value_of(pair, |found| found.trim_ascii() == name.as_bytes())
 }
 
 fn named_param<'r>(param: &'r [u8], name: &str) -> Option<&'r [u8]> {
@@ -113,9 +120,15 @@ fn value_of(pair: &[u8], is_named: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
     (is_named(found) && !value.is_empty()).then_some(value)
 }
 
-/// A service decodes the names of parameters, so `%61ccess_token` is `access_token` too.
+/// A service decodes the names of parameters, so `%61ccess_token` is `access_token` too; some fold
+/// them as they do those of headers, take a `+` for a space, or drop an index (`access_token[]`).
 fn is_param(found: &[u8], name: &str) -> bool {
-    percent_decode(found).is_some_and(|decoded| decoded.as_ref() == name.as_bytes())
+    let decoded = percent_decode(found);
+    let found = decoded.as_deref().unwrap_or(found);
+    let found = found.split(|byte| *byte == b'[').next().unwrap_or_default();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'+');
+    let start = found.iter().position(|byte| !is_blank(byte)).unwrap_or_default();
+    found.get(start..).is_some_and(|found| is_copy(found, name))
 }
 
 /// The `Cookie` field that is left when the cookies of these names are taken away; `None` where
@@ -171,6 +184,8 @@ mod tests {
             ("bearer   a.b.c", Some("a.b.c")),
             ("Bearer\ta.b.c", Some("\ta.b.c")),
             ("Bearer \ta.b.c", Some("\ta.b.c")),
+            ("Bearer\u{a0}a.b.c", Some("\u{a0}a.b.c")),
+            ("\u{b}Bearer a.b.c", Some("a.b.c")),
             ("Basic eA==", None),
             ("Digest realm=\"x\", nonce=\"y\"", None),
             ("Bearer", None),
@@ -191,6 +206,7 @@ mod tests {
             &[("authorization", "Bearer a, Bearer b")],
             &[("authorization", "Bearer a,")],
             &[("authorization", "Basic a,bearer b")],
+            &[("authorization", "Bearer a"), ("AUTHORIZATION", "")],
         ] {
             let found = find_text(&request("/", headers), &bearer());
             assert_eq!(found, Err(Denial::MultipleTokens), "{headers:?}");
@@ -211,6 +227,9 @@ mod tests {
             ("/?access_token=x", "token=x"),
             ("/", "token=x; token=x"),
             ("/?access_token=x&access_token=y", ""),
+            ("/?access_token=x&Access.Token=y", ""),
+            ("/?access_token=x&%20access_token[]=y", ""),
+            ("/", "token =x; token=y"),
         ] {
             assert_eq!(find(target, cookie), Err(Denial::MultipleTokens), "{target} {cookie}");
         }

@@ -16,8 +16,8 @@ const MAX_PATH_BYTES: usize = 8 * 1024;
 /// the path once (RFC 3986 §2.4), matches rules against the decoded text without the query, and
 /// answers [`Denial::PathAmbiguous`] to what services are known to disagree on: `.` and `..`
 /// segments; an empty segment (`//`); a `;`, which begins a parameter to some and is text to
-/// others; a backslash; an encoded slash; a control character; a `%` that encodes nothing, or
-/// that is itself encoded and would encode something if decoded twice; a `#`; text that is not
+/// others; a backslash; an encoded slash or `?`; a control character; a `%` that encodes nothing,
+/// or that is itself encoded and would encode something if decoded twice; a `#`; text that is not
 /// UTF-8. Each of these in its plain and in its encoded form.
 #[derive(Clone)]
 pub struct Request<'a> {
@@ -36,6 +36,12 @@ impl<'a> Request<'a> {
         self.headers.iter().filter(same).map(|field| field.1)
     }
 
+    /// All values of a header field and of its copies (see [`is_copy`]), in their order.
+    pub(crate) fn values_of_copies(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let copies = move |field: &&(&'a str, &'a [u8])| is_copy(field.0.as_bytes(), name);
+        self.headers.iter().filter(copies).map(|field| field.1)
+    }
+
     /// The target before the `?`.
     pub(crate) fn raw_path(&self) -> &'a [u8] {
         self.target.split(|byte| *byte == b'?').next().unwrap_or_default()
@@ -45,6 +51,16 @@ impl<'a> Request<'a> {
     pub(crate) fn query(&self) -> Option<&'a [u8]> {
         let mark = self.target.iter().position(|byte| *byte == b'?')?;
         self.target.get(mark + 1..)
+    }
+
+    /// The method that rules are matched against: upper-case letters and hyphens, as all registered
+    /// ones are (RFC 9110 §16.1). Some services read `get` as `GET`, and a rule would not.
+    pub(crate) fn method(&self) -> Result<&'a str, Denial> {
+        let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+        if self.method.is_empty() || !self.method.bytes().all(is_plain) {
+            return Err(Denial::MethodAmbiguous);
+        }
+        Ok(self.method)
     }
 
     /// The decoded path that rules are matched against.
@@ -73,7 +89,7 @@ impl fmt::Debug for Request<'_> {
 pub(crate) fn decode_path(raw: &[u8]) -> Option<Cow<'_, str>> {
     let decoded = percent_decode(raw)?;
     let ambiguous = slashes(&decoded) != slashes(raw)
-        || decoded.iter().any(|byte| b"\\;#".contains(byte) || byte.is_ascii_control())
+        || decoded.iter().any(|byte| b"\\;#?".contains(byte) || byte.is_ascii_control())
         || (matches!(decoded, Cow::Owned(_)) && has_escape(&decoded))
         || has_ambiguous_segment(&decoded);
     match decoded {
@@ -81,6 +97,14 @@ pub(crate) fn decode_path(raw: &[u8]) -> Option<Cow<'_, str>> {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
+}
+
+/// Whether some service would read `sent` as `name`: upstreams in the CGI tradition read `X_User` as
+/// `X-User`, and some fold every sign and ignore case.
+pub(crate) fn is_copy(sent: &[u8], name: &str) -> bool {
+    let fold =
+        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    sent.iter().copied().map(fold).eq(name.bytes().map(fold))
 }
 
 /// Decodes `%XX` once; `None` where a `%` encodes nothing.
@@ -108,7 +132,7 @@ fn slashes(text: &[u8]) -> usize {
 }
 
 /// Whether a second decoding would change the text.
-pub(crate) fn has_escape(text: &[u8]) -> bool {
+fn has_escape(text: &[u8]) -> bool {
     let is_escape = |window: &[u8]| match window {
         [b'%', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
         _ => false,
@@ -173,8 +197,26 @@ mod tests {
             "/a%3bv=1",
             "/%2561dmin",
             "/a%23",
+            "/a%3fx",
         ] {
             assert_eq!(path(target), None, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_method_is_spelled_in_one_way() {
+        let method = |method| Request { method, target: b"/", headers: vec![] }.method().is_ok();
+        assert!(method("GET") && method("VERSION-CONTROL"));
+        assert!(!["", "get", "Get", "GET ", "G\u{c9}T", "X1"].into_iter().any(method));
+    }
+
+    #[test]
+    fn copies_are_what_a_lenient_reader_takes_for_the_name() {
+        for copy in ["x-user-id", "X_User_Id", "x.user.id", "x!user~id"] {
+            assert!(is_copy(copy.as_bytes(), "x-user-id"), "{copy}");
+        }
+        for other in ["x-user-i", "x-user-idd", "xuser-id", "x-user-1d"] {
+            assert!(!is_copy(other.as_bytes(), "x-user-id"), "{other}");
         }
     }
 

@@ -205,6 +205,23 @@ fn a_fetch_that_is_never_reported_counts_as_failed() {
 }
 
 #[test]
+fn a_failure_that_is_reported_a_moment_later_is_no_clock_that_goes_back() {
+    let mut ring = ring();
+    let (now, later) = (at(0), at(0) + Duration::from_micros(3));
+    assert!(ring.poll_fetch(now).is_some());
+    ring.handle_fetched(0, Fetched::Failed, later).unwrap_err();
+    assert_eq!(ring.poll_fetch(now), None);
+    assert_eq!(ring.poll_fetch(later), None);
+}
+
+#[test]
+fn an_overdue_fetch_is_worth_a_tick() {
+    let mut ring = filled();
+    assert!(!ring.demand(0, at(100)), "a tick is about to come");
+    assert!(ring.demand(0, at(5_000)), "the clock has jumped");
+}
+
+#[test]
 fn a_clock_that_goes_back_does_not_stop_the_fetching() {
     let mut ring = filled();
     assert!(ring.poll_fetch(Duration::from_secs(5)).is_some());

@@ -78,10 +78,10 @@ impl Policy {
 
     /// What the first matching rule demands of a request.
     pub(crate) fn requirement(&self, request: &Request<'_>) -> Result<&Requirement, Denial> {
-        let path = request.path()?;
+        let (method, path) = (request.method()?, request.path()?);
         self.rules
             .iter()
-            .find(|rule| rule.matches(request.method, &path))
+            .find(|rule| rule.matches(method, &path))
             .map(|rule| &rule.requirement)
             .ok_or(Denial::NoMatchingRule)
     }

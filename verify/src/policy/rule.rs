@@ -8,7 +8,7 @@ use super::{
     error::PolicyError,
     raw::{RawMatch, RawRequirement, RawRequirementList, RawRule},
 };
-use crate::request::{decode_path, has_escape};
+use crate::request::decode_path;
 
 /// Index of a provider within its policy.
 pub(crate) type ProviderIndex = usize;
@@ -119,8 +119,11 @@ impl PathMatch {
 /// Like Envoy's `safe_regex`, the whole path has to match. The pattern is compiled alone first,
 /// since `a)|(b` is an error by itself but would slip out of the group around it.
 fn full_match(pattern: &str) -> Result<Regex, String> {
-    if has_escape(pattern.as_bytes()) {
-        return Err("it is matched against the decoded path, which has no `%XX`".to_owned());
+    if pattern.contains('%') {
+        return Err("it is matched against the decoded path, so it must hold no `%`".to_owned());
+    }
+    if pattern.contains("//") {
+        return Err("no request can have a path with `//`".to_owned());
     }
     Regex::new(pattern)
         .and_then(|_| Regex::new(&format!(r"\A(?:{pattern})\z")))

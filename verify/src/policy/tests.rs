@@ -153,6 +153,10 @@ fn an_error_in_a_rule_names_the_member() {
             json!({"match": {"safe_regex": {"regex": "/a%20b"}}}),
             "rules[0].match.safe_regex.regex: it is matched against the decoded path",
         ),
+        (
+            json!({"match": {"safe_regex": {"regex": "/a//b"}}}),
+            "rules[0].match.safe_regex.regex: no request can have",
+        ),
         (json!({"match": {"safe_regex": {"regex": "("}}}), "rules[0].match.safe_regex.regex: "),
         (
             json!({"match": {"safe_regex": {"regex": "/a)|(/b"}}}),
@@ -220,7 +224,7 @@ fn the_first_matching_rule_decides() {
         ("GET", "/api/healthz", Some(false)),
         ("GET", "/api/", Some(false)),
         ("POST", "/api/", None),
-        ("get", "/api/", None),
+        ("HEAD", "/api/", Some(false)),
         ("GET", "/api", None),
         ("GET", "/API/", None),
         ("GET", "/files/12", Some(true)),

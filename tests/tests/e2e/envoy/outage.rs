@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use postern_tests::{ForgedKeys, Key, Protocol, Request, base64url, now, wait_until};
+use postern_tests::{
+    Envoy, EnvoyConfig, ForgedKeys, Key, Protocol, Request, Upstream, base64url, now, wait_until,
+};
 use serde_json::json;
 
 use crate::shop::{API, DOMAIN, Shop};
@@ -70,5 +72,34 @@ async fn keys_that_were_fetched_outlive_the_issuer() {
             assert_eq!(answer.unwrap().code(), "signature_invalid");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The host refuses to send the fetch at all. That must not keep the worker from anything else.
+#[tokio::test]
+async fn a_cluster_without_hosts_or_without_existence_is_503_and_nothing_worse() {
+    let keys = ForgedKeys::generate().unwrap();
+    let upstream = Upstream::start(0).await.unwrap();
+    let published = EnvoyConfig::for_test(1, upstream.port()).unwrap();
+    let endpoints = "      cluster_name: issuer\n      endpoints:\n      - lb_endpoints:\n        \
+                     - endpoint:\n            address:\n              socket_address: { address: \
+                     127.0.0.1, port_value: 1 }\n";
+    let no_hosts = published.clone().replace(endpoints, "      cluster_name: issuer\n").unwrap();
+    let no_cluster =
+        published.replace(r#""cluster": "issuer""#, r#""cluster": "nowhere""#).unwrap();
+    for config in [no_hosts, no_cluster] {
+        let issuer = &config.read_policy().unwrap()["providers"][DOMAIN]["issuer"];
+        let claims = json!({ "iss": issuer, "aud": DOMAIN, "exp": now() + 300 });
+        let token = keys.sign(Key::Es256, r#"{"alg":"ES256","kid":"x"}"#, claims.to_string());
+        let envoy = Envoy::start(&config).await.unwrap();
+        for _ in 0..10 {
+            let client = envoy.client(Protocol::Http1);
+            let answer = client.send(Request::get(API).bearer(&token)).await.unwrap();
+            assert_eq!((answer.status, answer.code().as_str()), (503, "keys_unavailable"));
+            assert_eq!(client.send(Request::get("/healthz")).await.unwrap().status, 200);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let attempts = envoy.log().matches("were not fetched").count();
+        assert!((1..=20).contains(&attempts), "{attempts} fetches in a second or two");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that wait for the first keys.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postern_tests::{
     Client, Envoy, EnvoyConfig, ForgedKeys, Key, KeyServer, Protocol, Request, Response, Seen,
@@ -118,4 +118,16 @@ async fn hundreds_that_wait_are_all_answered() {
         assert_eq!((answer.status, answer.code().as_str()), (401, "key_unknown"));
     }
     assert!(!gate.envoy.log().contains("call stack"), "the VM was trapped");
+}
+
+/// However long a fetch may take, no request waits for it beyond fifteen seconds.
+#[tokio::test]
+async fn a_request_does_not_wait_for_ever() {
+    let gate = WaitingGate::open("").await;
+    let start = Instant::now();
+    let request = Request::get("/orders").bearer(&gate.token("es"));
+    let answer = gate.envoy.client(Protocol::Http1).send(request).await.unwrap();
+    assert_eq!((answer.status, answer.code().as_str()), (503, "keys_unavailable"));
+    let waited = start.elapsed();
+    assert!((10..18).contains(&waited.as_secs()), "{waited:?}");
 }
