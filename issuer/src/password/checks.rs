@@ -82,7 +82,7 @@ mod tests {
         let ada = Account::new("shop".parse().unwrap(), "ada");
         let all = u32::try_from(checks.permits.available_permits()).unwrap();
         let all = Arc::clone(&checks.permits).acquire_many_owned(all).await.unwrap();
-        let waiting: Vec<_> = (0..4)
+        let waiting: Vec<_> = (0..8)
             .map(|_| {
                 let (checks, ada) = (Arc::clone(&checks), ada.clone());
                 tokio::spawn(async move { checks.check(&ada, password(), None).await })

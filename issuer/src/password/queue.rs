@@ -11,7 +11,8 @@ use crate::{account::Account, domain::DomainName};
 
 const PLACES: usize = 64;
 const PLACES_OF_DOMAIN: usize = 16;
-const PLACES_OF_ACCOUNT: usize = 4;
+/// A service account may log in from many places at once.
+const PLACES_OF_ACCOUNT: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Queue(Mutex<Taken>);
@@ -84,9 +85,9 @@ mod tests {
     fn no_account_and_no_domain_takes_all_places() {
         let queue = Queue::default();
         let take = |domain: &str, name| queue.take(&account(domain, name));
-        let mut places: Vec<_> = (0..4).map(|_| take("a", 0).unwrap()).collect();
-        assert!(take("a", 0).is_none(), "an account has four");
-        places.extend((1..13).map(|name| take("a", name).unwrap()));
+        let mut places: Vec<_> = (0..8).map(|_| take("a", 0).unwrap()).collect();
+        assert!(take("a", 0).is_none(), "an account has eight");
+        places.extend((1..9).map(|name| take("a", name).unwrap()));
         assert!(take("a", 99).is_none(), "a domain has sixteen");
         for domain in ["b", "c", "d"] {
             places.extend((0..16).map(|name| take(domain, name).unwrap()));
