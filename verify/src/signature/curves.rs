@@ -1,24 +1,29 @@
 //! ES384 and ES512 (RFC 7518 §3.4), which `jwt-compact` leaves to others, over the curves of
-//! the `p384` and `p521` crates. The core only verifies: there is no value of their signing key's type.
+//! the `p384` and `p521` crates.
 
-use std::{borrow::Cow, convert::Infallible, num::NonZeroUsize};
+use std::{borrow::Cow, convert::Infallible, marker::PhantomData, num::NonZeroUsize};
 
 use jwt_compact::{Algorithm, AlgorithmSignature};
 use p384::ecdsa::signature::{SignatureEncoding, Verifier};
 
 /// ECDSA on P-384 with SHA-384.
-pub(super) struct Es384;
+pub(super) const ES384: Ecdsa<p384::ecdsa::VerifyingKey, p384::ecdsa::Signature, 96> =
+    Ecdsa { name: "ES384", key: PhantomData };
 
 /// ECDSA on P-521 with SHA-512.
-pub(super) struct Es512;
+pub(super) const ES512: Ecdsa<p521::ecdsa::VerifyingKey, p521::ecdsa::Signature, 132> =
+    Ecdsa { name: "ES512", key: PhantomData };
+
+/// ECDSA with the hash that belongs to the curve of the key `K`.
+pub(super) struct Ecdsa<K, S, const N: usize> {
+    name: &'static str,
+    key: PhantomData<fn() -> (K, S)>,
+}
 
 /// `R` and `S` as `N` bytes, one behind the other.
 pub(super) struct FixedSignature<S, const N: usize>(S);
 
-impl<S, const N: usize> AlgorithmSignature for FixedSignature<S, N>
-where
-    S: SignatureEncoding,
-{
+impl<S: SignatureEncoding, const N: usize> AlgorithmSignature for FixedSignature<S, N> {
     const LENGTH: Option<NonZeroUsize> = NonZeroUsize::new(N);
 
     fn try_from_slice(slice: &[u8]) -> anyhow::Result<Self> {
@@ -30,48 +35,25 @@ where
     }
 }
 
-impl Algorithm for Es384 {
+impl<K, S, const N: usize> Algorithm for Ecdsa<K, S, N>
+where
+    K: Verifier<S>,
+    S: SignatureEncoding,
+{
+    /// The core only verifies: there is no value of this type.
     type SigningKey = Infallible;
-    type VerifyingKey = p384::ecdsa::VerifyingKey;
-    type Signature = FixedSignature<p384::ecdsa::Signature, 96>;
+    type VerifyingKey = K;
+    type Signature = FixedSignature<S, N>;
 
     fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed("ES384")
+        Cow::Borrowed(self.name)
     }
 
     fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> Self::Signature {
         match *signing_key {}
     }
 
-    fn verify_signature(
-        &self,
-        signature: &Self::Signature,
-        verifying_key: &Self::VerifyingKey,
-        message: &[u8],
-    ) -> bool {
-        verifying_key.verify(message, &signature.0).is_ok()
-    }
-}
-
-impl Algorithm for Es512 {
-    type SigningKey = Infallible;
-    type VerifyingKey = p521::ecdsa::VerifyingKey;
-    type Signature = FixedSignature<p521::ecdsa::Signature, 132>;
-
-    fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed("ES512")
-    }
-
-    fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> Self::Signature {
-        match *signing_key {}
-    }
-
-    fn verify_signature(
-        &self,
-        signature: &Self::Signature,
-        verifying_key: &Self::VerifyingKey,
-        message: &[u8],
-    ) -> bool {
-        verifying_key.verify(message, &signature.0).is_ok()
+    fn verify_signature(&self, signature: &Self::Signature, key: &K, message: &[u8]) -> bool {
+        key.verify(message, &signature.0).is_ok()
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     SignatureVerifier,
-    curves::{Es384, Es512},
+    curves::{ES384, ES512},
 };
 use crate::algorithm::Algorithm;
 
@@ -116,8 +116,8 @@ impl Native {
         match self {
             Self::Rsa(algorithm, key) => check(algorithm, key, message, signature),
             Self::P256(key) => check(&Es256, key, message, signature),
-            Self::P384(key) => check(&Es384, key, message, signature),
-            Self::P521(key) => check(&Es512, key, message, signature),
+            Self::P384(key) => check(&ES384, key, message, signature),
+            Self::P521(key) => check(&ES512, key, message, signature),
             #[cfg(feature = "es256k")]
             Self::Secp256k1(key) => check(&<Es256k>::default(), key, message, signature),
             Self::Ed25519(key) => check(&Ed25519, key, message, signature),
