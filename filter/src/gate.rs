@@ -97,10 +97,11 @@ impl Gate {
         let context_id = self.awake.pop_front()?;
         let Some(waiting) = self.waiting.get(&context_id) else { return Some(false) };
         let passage = Rc::clone(&waiting.passage);
-        if host::enter(context_id) {
+        let entered = host::enter(context_id);
+        if entered {
             self.pass(context_id, &passage);
         }
-        if passage.get() != Passage::Held {
+        if !entered || passage.get() != Passage::Held {
             self.waiting.remove(&context_id);
         }
         Some(passage.get() == Passage::Open)

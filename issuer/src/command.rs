@@ -27,6 +27,8 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Runs one command to its end.
 pub(crate) fn run(arguments: Arguments) -> Outcome {
+    // For every command: what a rotation could not erase, say, has to be told.
+    let _flush = start_log()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(dispatch(arguments))
 }
@@ -143,7 +145,6 @@ fn rotation(force: bool, compromised: bool) -> Rotation {
 }
 
 async fn run_service(ports: Ports, settings: Serve) -> Outcome {
-    let _flush = start_log()?;
     let Serve { listen, issuer_url, token_header } = settings;
     let listener = TcpListener::bind(&listen)
         .await

@@ -344,6 +344,8 @@ mod tests {
     fn refuses_data_of_a_newer_version() {
         let (folder, sqlite) = open();
         sqlite.writer.blocking_lock().pragma_update(None, "user_version", 99).unwrap();
+        let ready = tokio::runtime::Runtime::new().unwrap().block_on(sqlite.ready());
+        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 1 })));
         let reopened = Sqlite::open(&folder.path().join("data"));
         assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 1 })));
     }

@@ -101,8 +101,10 @@ impl<'a, 'r> Evaluation<'a, 'r> {
             }
         }
         match (nearest, waiting) {
+            // Where a token is missing beside one that waits, it cannot be said yet whether there
+            // is a bad one.
+            (None | Some(Denial::TokenMissing), Some(provider)) => Outcome::Await(provider),
             (Some(denial), _) => Outcome::Failed(denial),
-            (None, Some(provider)) => Outcome::Await(provider),
             (None, None) => Outcome::Satisfied,
         }
     }

@@ -49,6 +49,8 @@ struct RemoteSlot {
     last_attempt: Option<Duration>,
     failures: u32,
     next_attempt: Duration,
+    /// When a tick was last asked for because the fetch is overdue.
+    nudged: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -175,9 +177,7 @@ impl KeyRing {
     /// or one is overdue; not where one has just become due, is under way or backing off.
     pub fn demand(&mut self, provider: usize, now: Duration) -> bool {
         match self.slots.get_mut(provider) {
-            Some(Slot::Remote(remote)) if remote.is_due(now) => {
-                now.saturating_sub(remote.next_attempt) > OVERDUE
-            }
+            Some(Slot::Remote(remote)) if remote.is_due(now) => remote.is_worth_a_nudge(now),
             Some(Slot::Remote(remote)) if remote.may_refetch(now) => {
                 remote.next_attempt = now;
                 true
@@ -229,6 +229,7 @@ impl RemoteSlot {
             last_attempt: None,
             failures: 0,
             next_attempt: Duration::ZERO,
+            nudged: None,
         }
     }
 
@@ -261,13 +262,24 @@ impl RemoteSlot {
 
     fn is_in_flight(&self, now: Duration) -> bool {
         let limit = self.source.timeout + LOST_FETCH_GRACE;
-        let age = self.in_flight_since.and_then(|since| now.checked_sub(since));
-        age.is_some_and(|age| age <= limit)
+        self.in_flight_since.is_some_and(|since| {
+            since <= now + CLOCK_TOLERANCE && now.saturating_sub(since) <= limit
+        })
     }
 
     fn is_due(&self, now: Duration) -> bool {
         let clock_went_back = self.last_attempt.is_some_and(|last| now + CLOCK_TOLERANCE < last);
         (self.next_attempt <= now || clock_went_back) && !self.is_in_flight(now)
+    }
+
+    /// Whether the fetch that is due has been so for long, and nobody has asked for a tick lately.
+    fn is_worth_a_nudge(&mut self, now: Duration) -> bool {
+        let long_ago = |then: Duration| now.abs_diff(then) > OVERDUE;
+        let worth = long_ago(self.next_attempt) && self.nudged.is_none_or(long_ago);
+        if worth {
+            self.nudged = Some(now);
+        }
+        worth
     }
 
     fn wakeup(&self) -> Duration {

@@ -108,7 +108,7 @@ pub(crate) fn is_copy(sent: &[u8], name: &str) -> bool {
 }
 
 /// Decodes `%XX` once; `None` where a `%` encodes nothing.
-pub(crate) fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !text.contains(&b'%') {
         return Some(Cow::Borrowed(text));
     }
@@ -121,6 +121,21 @@ pub(crate) fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
         });
     }
     Some(Cow::Owned(decoded))
+}
+
+/// Decodes `%XX` once and leaves a `%` that encodes nothing as it is, as many services do.
+pub(crate) fn decode_leniently(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, behind)) = rest.split_first() {
+        let escaped = match behind {
+            [high, low, ..] if *byte == b'%' => hex_digit(*high).zip(hex_digit(*low)),
+            _ => None,
+        };
+        decoded.push(escaped.map_or(*byte, |(high, low)| high * 16 + low));
+        rest = if escaped.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+    }
+    decoded
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

@@ -449,6 +449,26 @@ fn a_bad_token_behind_a_missing_one_is_not_a_missing_token() {
 }
 
 #[test]
+fn a_token_that_waits_for_keys_beside_a_missing_one_is_not_a_missing_token() {
+    let both = json!({"requires_all": {"requirements": [
+        {"provider_name": "a"}, {"provider_name": "b"}]}});
+    let requires = json!({"requires_any": {"requirements": [both, {"allow_missing": {}}]}});
+    let mut policy = policy(requires, json!({"from_headers": [{"name": "X-Token"}]}));
+    let a = policy["providers"]["a"].as_object_mut().unwrap();
+    a.remove("local_jwks");
+    a.insert("remote_jwks".to_owned(), json!({"http_uri": {"uri": "https://a/jwks"}}));
+    assert_eq!(code(&decide(&policy, "/api/x", &[("x-token", &token())])), "await");
+    assert_eq!(code(&decide(&policy, "/api/x", &[])), "allow");
+}
+
+#[test]
+fn two_names_of_one_place_hold_one_token() {
+    let places = json!({"from_headers": [{"name": "X-Token"}, {"name": "X_Token"}]});
+    let policy = policy(json!({"provider_name": "a"}), places);
+    assert_eq!(code(&decide(&policy, "/api/x", &[("x-token", &token())])), "allow");
+}
+
+#[test]
 fn what_a_failed_alternative_has_verified_does_not_go_upstream() {
     let both = json!({"requires_all": {"requirements": [
         {"provider_name": "a"}, {"provider_name": "b"}]}});

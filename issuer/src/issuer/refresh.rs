@@ -55,10 +55,14 @@ impl Issuer {
     /// the request has waited since.
     async fn after_lost_race(&self, presented: &Presented) -> Result<IssuedToken, Refusal> {
         let session = self.living_session(presented).await?;
-        if session.has_just_replaced(&presented.token.refresh) {
-            self.successor(presented, &session)
-        } else {
-            self.refuse_reuse(presented, &session).await
+        let refresh = &presented.token.refresh;
+        if session.has_just_replaced(refresh) {
+            return self.successor(presented, &session);
+        }
+        match session.standing(refresh, presented.now) {
+            // Nobody has replaced it: while the write waited, the session's time ran out.
+            RefreshStanding::Current => Err(Refusal::SessionExpired),
+            _ => self.refuse_reuse(presented, &session).await,
         }
     }
 

@@ -56,11 +56,7 @@ CREATE TABLE key_sets (
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // Two processes may open a new file at once: the second one waits, then finds it done.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > VERSION {
-        return Err(StoreError::NewerSchema { found, known: VERSION });
-    }
-    if found < VERSION {
+    if version(&transaction)? < VERSION {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -68,10 +64,20 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The version of the file, unless a later program has brought it further than this one knows.
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > VERSION {
+        return Err(StoreError::NewerSchema { found, known: VERSION });
+    }
+    Ok(found)
+}
+
 /// Writes what is there already. It is committed, too: until then SQLite keeps to memory, and
 /// would not notice a full disk.
 pub(super) fn probe_writing(connection: &Connection) -> Result<(), StoreError> {
-    Ok(connection.pragma_update(None, "user_version", VERSION)?)
+    let version = version(connection)?;
+    Ok(connection.pragma_update(None, "user_version", version)?)
 }
 
 /// Reads something that is always there.

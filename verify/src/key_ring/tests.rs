@@ -215,10 +215,19 @@ fn a_failure_that_is_reported_a_moment_later_is_no_clock_that_goes_back() {
 }
 
 #[test]
+fn a_clock_that_is_read_in_another_order_does_not_fetch_twice() {
+    let mut ring = ring();
+    assert!(ring.poll_fetch(at(10)).is_some());
+    assert_eq!(ring.poll_fetch(at(10).saturating_sub(Duration::from_millis(1))), None);
+}
+
+#[test]
 fn an_overdue_fetch_is_worth_a_tick() {
     let mut ring = filled();
     assert!(!ring.demand(0, at(100)), "a tick is about to come");
     assert!(ring.demand(0, at(5_000)), "the clock has jumped");
+    assert!(!ring.demand(0, at(5_000)), "one tick is enough");
+    assert!(ring.demand(0, at(5_002)), "unless it does not come");
 }
 
 #[test]

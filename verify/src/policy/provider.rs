@@ -184,10 +184,12 @@ fn header_location(source: &RawHeaderSource, member: &str) -> Result<Location, P
     if name == "cookie" {
         return Err(PolicyError::new(format!("{member}.name"), "use `from_cookies` for cookies"));
     }
-    if source.value_prefix.contains(',') || source.value_prefix.chars().any(char::is_control) {
+    let prefix = &source.value_prefix;
+    let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if prefix.contains(',') || prefix.starts_with(' ') || !prefix.bytes().all(is_visible) {
         return Err(PolicyError::new(
             format!("{member}.value_prefix"),
-            "it must hold neither a comma nor a control character",
+            "it must be visible ASCII without a comma, and not begin with a space",
         ));
     }
     Ok(Location::Header { name, value_prefix: source.value_prefix.clone() })

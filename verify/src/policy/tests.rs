@@ -76,6 +76,10 @@ fn an_error_names_the_member() {
         ),
         (json!({"local_jwks": {"inline_string": "{}"}}), "providers.p: it needs one of `local_"),
         (json!({"from_headers": [{"name": "a b"}]}), "providers.p.from_headers[0].name: `a b`"),
+        (
+            json!({"from_headers": [{"name": "a", "value_prefix": " B"}]}),
+            "providers.p.from_headers[0].value_prefix: it must be visible",
+        ),
         (json!({"from_headers": [{"name": "Cookie"}]}), "providers.p.from_headers[0].name: use"),
         (json!({"from_cookies": ["a", ""]}), "providers.p.from_cookies[1]: `` is not"),
         (json!({"from_params": ["a=b"]}), "providers.p.from_params[0]: `a=b` is not"),

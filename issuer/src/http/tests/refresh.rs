@@ -167,6 +167,15 @@ async fn the_window_begins_with_the_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_expires_while_its_refresh_waits_has_expired() {
+    let fixture = Arc::new(Fixture::new().await);
+    let first = fixture.login("shop").await;
+    let [answer] = held_up(&fixture, &first, || fixture.clock.advance(SESSION_LIFETIME)).await;
+    answer.assert_refused(401, "Session expired");
+    assert_eq!(end_reason(&fixture, &first).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn losing_a_race_is_no_reuse_however_long_it_takes() {
     let fixture = Arc::new(Fixture::new().await);
     let first = fixture.login("shop").await;
