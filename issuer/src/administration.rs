@@ -249,12 +249,7 @@ mod tests {
     }
 
     fn settings() -> DomainSettings {
-        DomainSettings {
-            audience: "api".to_owned(),
-            token_lifetime: 300,
-            session_lifetime: 600,
-            jwks_max_age: 120,
-        }
+        DomainSettings::sample(600)
     }
 
     /// A creation that got as far as its keys, or lost to another one.

@@ -213,12 +213,7 @@ fn at(moment: Timestamp) -> Arc<dyn Clock> {
 }
 
 fn settings() -> DomainSettings {
-    DomainSettings {
-        audience: "api".to_owned(),
-        token_lifetime: 300,
-        session_lifetime: 600,
-        jwks_max_age: 120,
-    }
+    DomainSettings::sample(600)
 }
 
 fn domain(name: &str) -> Domain {

@@ -154,6 +154,19 @@ fn check_seconds(
 }
 
 #[cfg(test)]
+impl DomainSettings {
+    /// Settings for tests in which only the session's lifetime matters.
+    pub(crate) fn sample(session_lifetime: u64) -> Self {
+        Self {
+            audience: "api".to_owned(),
+            token_lifetime: 300,
+            session_lifetime,
+            jwks_max_age: 120,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -149,41 +149,48 @@ impl<'a, 'r> Evaluation<'a, 'r> {
         text: &'r [u8],
         location: &'a Location,
     ) -> Outcome {
-        let token = match self.token_of(text, &provider.claim_rules.issuer) {
-            Ok(token) => token,
-            Err(denial) => return Outcome::Failed(denial),
-        };
-        if !provider.algorithms.contains(&token.algorithm()) {
-            return Outcome::Failed(Denial::AlgorithmNotAllowed);
+        if !self.parsed.iter().any(|(parsed, _)| *parsed == text) {
+            self.parsed.push((text, UnverifiedToken::parse(text, MAX_TOKEN_BYTES)));
         }
-        let keys = match self.keys.at_hand(index, token.key_id(), self.now) {
-            KeysAtHand::Ready(keys) => keys,
-            KeysAtHand::Await => return Outcome::Await(index),
-            KeysAtHand::Unavailable { retry_after } => {
-                return Outcome::Failed(Denial::KeysUnavailable { retry_after });
-            }
-        };
-        let verified = token
-            .verify_by(self.keys.signatures(), keys)
-            .and_then(|signed| signed.check(&provider.claim_rules, self.now));
-        match verified {
-            Ok(verified) => {
-                self.identities.push(Identity::new(provider, location, &verified));
+        match self.identity(index, provider, text, location) {
+            Ok(identity) => {
+                self.identities.push(identity);
                 Outcome::Satisfied
             }
-            Err(denial) => Outcome::Failed(denial),
+            Err(outcome) => outcome,
         }
     }
 
-    /// The token of this text, if it names `issuer`.
-    fn token_of(&mut self, text: &'r [u8], issuer: &str) -> Result<UnverifiedToken<'r>, Denial> {
-        let known = self.parsed.iter().position(|(parsed, _)| *parsed == text);
-        let index = known.unwrap_or(self.parsed.len());
-        if known.is_none() {
-            self.parsed.push((text, UnverifiedToken::parse(text, MAX_TOKEN_BYTES)));
+    /// Whom the token of this text speaks for, if it is the provider's and passes.
+    fn identity(
+        &self,
+        index: ProviderIndex,
+        provider: &'a Provider,
+        text: &[u8],
+        location: &'a Location,
+    ) -> Result<Identity<'a>, Outcome> {
+        let token = self.token_of(text, &provider.claim_rules.issuer).map_err(Outcome::Failed)?;
+        if !provider.algorithms.contains(&token.algorithm()) {
+            return Err(Outcome::Failed(Denial::AlgorithmNotAllowed));
         }
-        match self.parsed.get(index) {
-            Some((_, Ok(token))) if token.issuer() == Some(issuer) => Ok(token.clone()),
+        let keys = match self.keys.at_hand(index, token.key_id(), self.now) {
+            KeysAtHand::Ready(keys) => keys,
+            KeysAtHand::Await => return Err(Outcome::Await(index)),
+            KeysAtHand::Unavailable { retry_after } => {
+                return Err(Outcome::Failed(Denial::KeysUnavailable { retry_after }));
+            }
+        };
+        token
+            .verify_by(self.keys.signatures(), keys)
+            .and_then(|signed| signed.check(&provider.claim_rules, self.now))
+            .map(|verified| Identity::new(provider, location, &verified))
+            .map_err(Outcome::Failed)
+    }
+
+    /// The parsed token of this text, if it names `issuer`.
+    fn token_of(&self, text: &[u8], issuer: &str) -> Result<&UnverifiedToken<'r>, Denial> {
+        match self.parsed.iter().find(|(parsed, _)| *parsed == text) {
+            Some((_, Ok(token))) if token.issuer() == Some(issuer) => Ok(token),
             Some((_, Err(denial))) => Err(denial.clone()),
             _ => Err(Denial::IssuerUnknown),
         }

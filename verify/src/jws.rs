@@ -12,18 +12,17 @@ const MAX_CANDIDATES: usize = 4;
 
 /// A JWS in compact form (RFC 7515 §7.1) whose structure and header are right. Nothing in it is
 /// to be trusted before [`Jws::verify`].
-#[derive(Clone)]
 pub(crate) struct Jws<'t> {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
-    pub(crate) payload: Vec<u8>,
     pub(crate) payload_text: &'t str,
     signed_text: &'t str,
     signature: Vec<u8>,
 }
 
 impl<'t> Jws<'t> {
-    pub(crate) fn parse(text: &'t [u8]) -> Result<Self, Denial> {
+    /// The JWS, and its payload, which is of no use for checking it.
+    pub(crate) fn parse(text: &'t [u8]) -> Result<(Self, Vec<u8>), Denial> {
         let text = std::str::from_utf8(text).map_err(|_| Denial::TokenMalformed)?;
         let (signed_text, signature) = text.rsplit_once('.').ok_or(Denial::TokenMalformed)?;
         let (header, payload_text) = signed_text.split_once('.').ok_or(Denial::TokenMalformed)?;
@@ -31,7 +30,7 @@ impl<'t> Jws<'t> {
         let (header, payload) = (decode(header)?, decode(payload_text)?);
         let signature = decode(signature)?;
         let Header { algorithm, key_id } = Header::parse(&header)?;
-        Ok(Self { algorithm, key_id, payload, payload_text, signed_text, signature })
+        Ok((Self { algorithm, key_id, payload_text, signed_text, signature }, payload))
     }
 
     /// Checks the signature with the key that `kid` names, or, without `kid`, with the first few

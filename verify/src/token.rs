@@ -17,23 +17,16 @@ use crate::{
 /// The size budget of a token, in bytes. Nothing longer is looked at.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// A token whose structure is right, and of which nothing else is known.
-#[derive(Clone)]
 pub struct UnverifiedToken<'t> {
     jws: Jws<'t>,
     claims: Claims,
 }
 
 /// A token that was signed by a known key. Its claims have not been judged yet.
-pub struct SignedToken<'t> {
-    claims: Claims,
-    payload: &'t str,
-}
+pub struct SignedToken<'t>(&'t UnverifiedToken<'t>);
 
 /// A token that passed: the signature and the claims are right.
-pub struct VerifiedToken<'t> {
-    claims: Claims,
-    payload: &'t str,
-}
+pub struct VerifiedToken<'t>(&'t UnverifiedToken<'t>);
 
 impl<'t> UnverifiedToken<'t> {
     /// Takes a JWS in compact form (RFC 7515 §7.1) with JSON claims apart.
@@ -45,8 +38,8 @@ impl<'t> UnverifiedToken<'t> {
         if text.len() > max_bytes {
             return Err(Denial::TokenTooLarge { bytes: text.len(), limit: max_bytes });
         }
-        let jws = Jws::parse(text)?;
-        let claims = Claims::new(json::object(&jws.payload, Denial::ClaimsMalformed)?);
+        let (jws, payload) = Jws::parse(text)?;
+        let claims = Claims::new(json::object(&payload, Denial::ClaimsMalformed)?);
         Ok(Self { jws, claims })
     }
 
@@ -73,7 +66,7 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     ///
     /// [`Denial::KeyUnknown`], [`Denial::AlgorithmMismatch`] or [`Denial::SignatureInvalid`].
-    pub fn verify(self, keys: &JwkSet) -> Result<SignedToken<'t>, Denial> {
+    pub fn verify(&self, keys: &JwkSet) -> Result<SignedToken<'_>, Denial> {
         self.verify_by(&CoreSignatures, keys)
     }
 
@@ -84,12 +77,12 @@ impl<'t> UnverifiedToken<'t> {
     ///
     /// As [`UnverifiedToken::verify`].
     pub fn verify_by(
-        self,
+        &self,
         host: &dyn SignatureVerifier,
         keys: &JwkSet,
-    ) -> Result<SignedToken<'t>, Denial> {
+    ) -> Result<SignedToken<'_>, Denial> {
         self.jws.verify(host, keys)?;
-        Ok(SignedToken { claims: self.claims, payload: self.jws.payload_text })
+        Ok(SignedToken(self))
     }
 }
 
@@ -97,7 +90,7 @@ impl<'t> SignedToken<'t> {
     /// The claims as the signer wrote them. They may be expired or meant for someone else.
     #[must_use]
     pub fn claims(&self) -> &Claims {
-        &self.claims
+        &self.0.claims
     }
 
     /// Holds the claims to `rules` at the time `now`, counted from the Unix epoch.
@@ -107,8 +100,8 @@ impl<'t> SignedToken<'t> {
     /// The first rule that is broken. Expiry is judged last: [`Denial::TokenExpired`] says that
     /// everything else is in order.
     pub fn check(self, rules: &ClaimRules, now: Duration) -> Result<VerifiedToken<'t>, Denial> {
-        self.claims.check(rules, now)?;
-        Ok(VerifiedToken { claims: self.claims, payload: self.payload })
+        self.0.claims.check(rules, now)?;
+        Ok(VerifiedToken(self.0))
     }
 }
 
@@ -116,13 +109,13 @@ impl VerifiedToken<'_> {
     /// The claims.
     #[must_use]
     pub fn claims(&self) -> &Claims {
-        &self.claims
+        &self.0.claims
     }
 
     /// The claims as the token spells them: base64url of JSON.
     #[must_use]
     pub fn payload(&self) -> &str {
-        self.payload
+        self.0.jws.payload_text
     }
 }
 

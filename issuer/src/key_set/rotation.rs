@@ -157,12 +157,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn settings() -> DomainSettings {
-        DomainSettings {
-            audience: "api".to_owned(),
-            token_lifetime: 300,
-            session_lifetime: 3600,
-            jwks_max_age: 120,
-        }
+        DomainSettings::sample(3600)
     }
 
     #[test]

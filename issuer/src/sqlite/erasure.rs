@@ -58,12 +58,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn settings() -> DomainSettings {
-        DomainSettings {
-            audience: "api".to_owned(),
-            token_lifetime: 300,
-            session_lifetime: 600,
-            jwks_max_age: 120,
-        }
+        DomainSettings::sample(600)
     }
 
     async fn rotated(sqlite: &Sqlite, id: &KeySetId, key_set: &KeySet) -> KeySet {

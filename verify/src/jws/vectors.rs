@@ -65,7 +65,8 @@ fn verdict(jws: &Value, key: &Value) -> String {
         Ok(keys) => keys,
         Err(reason) => return reason,
     };
-    let verified = Jws::parse(text.as_bytes()).and_then(|jws| jws.verify(&CoreSignatures, &keys));
+    let verified =
+        Jws::parse(text.as_bytes()).and_then(|(jws, _)| jws.verify(&CoreSignatures, &keys));
     verified.map_or_else(|denial: Denial| denial.code().to_owned(), |()| "accept".to_owned())
 }
 
