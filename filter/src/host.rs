@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use postern_verify::{Answer, Fetch, Forward, Request};
 use proxy_wasm::{
     hostcalls,
-    types::{BufferType, Bytes, LogLevel, MapType, Status},
+    types::{BufferType, Bytes, LogLevel, MapType, MetricType, Status},
 };
 
 /// Header fields in their order, pseudo-headers first.
@@ -36,15 +36,13 @@ pub(crate) fn request_view(fields: &Fields) -> Request<'_> {
         let field = fields.iter().find(|field| field.0 == name);
         field.map_or(&[][..], |field| field.1.as_slice())
     };
-    Request {
-        method: std::str::from_utf8(pseudo(":method")).unwrap_or_default(),
-        target: pseudo(":path"),
-        headers: fields
-            .iter()
-            .filter(|field| !field.0.starts_with(':'))
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
-            .collect(),
-    }
+    let text = |name: &str| std::str::from_utf8(pseudo(name)).unwrap_or_default();
+    let plain = fields.iter().filter(|field| !field.0.starts_with(':'));
+    let headers = plain.map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let mut request = Request::new(text(":method"), pseudo(":path"), headers);
+    request.authority = pseudo(":authority");
+    request.scheme = text(":scheme");
+    request
 }
 
 /// Changes the request at hand as the verdict says; false where the host refused a change.
@@ -52,18 +50,29 @@ pub(crate) fn apply(forward: &Forward) -> bool {
     let set = |name: &str, value: Option<&[u8]>| {
         hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value).is_ok()
     };
-    let target = forward.target.iter().map(|target| (":path", target));
-    let fields = forward.set_headers.iter().map(|(name, value)| (name.as_str(), value));
-    forward.remove_headers.iter().all(|name| set(name, None))
-        && target.chain(fields).all(|(name, value)| set(name, Some(value)))
+    let mut fields =
+        forward.target().map(|target| (":path", target)).into_iter().chain(forward.set_headers());
+    let mut removed = forward.removed_headers();
+    removed.all(|name| set(name, None)) && fields.all(|(name, value)| set(name, Some(value)))
 }
 
 /// Answers the request at hand in the upstream's stead.
 pub(crate) fn answer(answer: &Answer) {
-    let headers = answer.headers();
-    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let body = answer.body();
-    let _ = hostcalls::send_http_response(answer.status.into(), headers, Some(body.as_bytes()));
+    let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = answer.body.as_bytes();
+    let _ = hostcalls::send_http_response(answer.status.into(), headers, Some(body));
+}
+
+/// A counter of this name among the host's metrics; `None` where the host has none for us.
+pub(crate) fn counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Counts one more.
+pub(crate) fn increment(counter: Option<u32>) {
+    if let Some(counter) = counter {
+        let _ = hostcalls::increment_metric(counter, 1);
+    }
 }
 
 /// Sends a fetch on its way; its end comes as `on_http_call_response` with this token.
@@ -74,7 +83,7 @@ pub(crate) fn dispatch(fetch: &Fetch) -> Result<u32, Status> {
         (":scheme", source.scheme.as_str()),
         (":authority", source.authority.as_str()),
         (":path", source.path.as_str()),
-        ("accept", "application/jwk-set+json, application/json"),
+        ("accept", fetch.accept),
     ];
     let etag = fetch.if_none_match.as_deref().and_then(|etag| std::str::from_utf8(etag).ok());
     headers.extend(etag.map(|etag| ("if-none-match", etag)));

@@ -7,7 +7,7 @@
 //! - [`root`] holds one policy and one key ring per worker thread, fetches on ticks, and wakes
 //!   requests that wait for keys.
 //! - [`request`] is one HTTP request.
-//! - [`gate`] is what both share.
+//! - [`station`] is what both share.
 //! - [`host`] is the part of the proxy-wasm interface that is used here.
 //! - `entropy` is the source of randomness that there is none.
 
@@ -15,10 +15,10 @@
 
 #[cfg(target_arch = "wasm32")]
 mod entropy;
-mod gate;
 mod host;
 mod request;
 mod root;
+mod station;
 
 use proxy_wasm::types::LogLevel;
 

@@ -10,18 +10,18 @@ use proxy_wasm::{
     types::Action,
 };
 
-use crate::gate::{Gate, Passage};
+use crate::station::{Passage, Station};
 
 /// A request on its way through the gate.
 pub(crate) struct GatedRequest {
     context_id: u32,
-    gate: Rc<RefCell<Gate>>,
+    station: Rc<RefCell<Station>>,
     passage: Rc<Cell<Passage>>,
 }
 
 impl GatedRequest {
-    pub(crate) fn new(context_id: u32, gate: Rc<RefCell<Gate>>) -> Self {
-        Self { context_id, gate, passage: Rc::new(Cell::new(Passage::Shut)) }
+    pub(crate) fn new(context_id: u32, station: Rc<RefCell<Station>>) -> Self {
+        Self { context_id, station, passage: Rc::new(Cell::new(Passage::Shut)) }
     }
 
     fn action(&self) -> Action {
@@ -36,7 +36,7 @@ impl Context for GatedRequest {}
 
 impl HttpContext for GatedRequest {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        self.gate.borrow_mut().pass(self.context_id, &self.passage);
+        self.station.borrow_mut().pass(self.context_id, &self.passage);
         self.action()
     }
 
@@ -53,8 +53,8 @@ impl HttpContext for GatedRequest {
 
 impl Drop for GatedRequest {
     fn drop(&mut self) {
-        if let Ok(mut gate) = self.gate.try_borrow_mut() {
-            gate.forget(self.context_id);
+        if let Ok(mut station) = self.station.try_borrow_mut() {
+            station.forget(self.context_id);
         }
     }
 }

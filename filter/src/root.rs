@@ -2,13 +2,15 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
-use postern_verify::{Fetch, Fetched, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyError};
+use postern_verify::{
+    Fetch, Fetched, Gate, KeySetId, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyError,
+};
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::{ContextType, LogLevel},
 };
 
-use crate::{gate::Gate, host, request::GatedRequest};
+use crate::{host, request::GatedRequest, station::Station};
 
 /// The shortest and the longest time between two looks at what is due to be fetched.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
@@ -16,56 +18,57 @@ const LONGEST_TICK: Duration = Duration::from_secs(10);
 /// How many waiting requests are decided on in one callback. The host carries out the answers and
 /// resumptions of a callback one inside the other, and hundreds of them exhaust the VM's stack.
 const MAX_WOKEN: usize = 16;
+/// How many fetches are started in one callback; the next ones follow with the next tick.
+const MAX_STARTED: usize = 64;
 /// How many keys that were left out are logged for one key set.
 const MAX_LOGGED_KEYS: usize = 4;
 
 /// The plugin, once per worker thread.
 pub(crate) struct Root {
     context_id: u32,
-    gate: Option<Rc<RefCell<Gate>>>,
-    /// Fetches under way: the host's token and the provider.
-    calls: BTreeMap<u32, usize>,
+    station: Option<Rc<RefCell<Station>>>,
+    /// Fetches under way: the host's token and the key set.
+    calls: BTreeMap<u32, KeySetId>,
 }
 
 impl Root {
     pub(crate) fn new(context_id: u32) -> Self {
-        Self { context_id, gate: None, calls: BTreeMap::new() }
+        Self { context_id, station: None, calls: BTreeMap::new() }
     }
 
     /// Wakes who is to be woken, starts every fetch that is due, and sets the time of the next look.
-    fn work(&mut self, gate: &Rc<RefCell<Gate>>) {
+    fn work(&mut self, station: &Rc<RefCell<Station>>) {
         let Some(now) = host::now() else { return };
-        // At most one fetch for each provider: whatever the ring says, this loop ends.
-        let providers = gate.borrow().policy.provider_names().count();
-        for _ in 0..providers {
-            let due = gate.borrow_mut().keys.poll_fetch(now);
+        // Whatever the ring says, this loop ends.
+        for _ in 0..MAX_STARTED {
+            let due = station.borrow_mut().gate.keys_mut().poll_fetch(now);
             let Some(fetch) = due else { break };
-            self.start(gate, &fetch, now);
+            self.start(station, &fetch, now);
         }
-        gate.borrow_mut().wake_overdue(now);
-        self.wake(gate);
-        if gate.borrow().has_awake() {
+        station.borrow_mut().wake_overdue(now);
+        self.wake(station);
+        if station.borrow().has_awake() {
             return host::tick_at_once();
         }
-        let wakeup = gate.borrow().next_wakeup();
+        let wakeup = station.borrow().next_wakeup();
         let period = wakeup.map_or(LONGEST_TICK, |wakeup| wakeup.saturating_sub(now));
         host::tick_every(period.clamp(SHORTEST_TICK, LONGEST_TICK));
     }
 
-    fn start(&mut self, gate: &Rc<RefCell<Gate>>, fetch: &Fetch, now: Duration) {
+    fn start(&mut self, station: &Rc<RefCell<Station>>, fetch: &Fetch, now: Duration) {
         // A fetch that counts as lost may still be answered; that answer is too old to count.
-        self.calls.retain(|_, provider| *provider != fetch.provider);
+        self.calls.retain(|_, key_set| *key_set != fetch.key_set);
         match host::dispatch(fetch) {
             Ok(token) => {
-                self.calls.insert(token, fetch.provider);
+                self.calls.insert(token, fetch.key_set.clone());
             }
-            Err(_) => finish(&mut gate.borrow_mut(), fetch.provider, Fetched::Failed, now),
+            Err(_) => finish(&mut station.borrow_mut(), &fetch.key_set, Fetched::Failed, now),
         }
     }
 
-    fn wake(&self, gate: &Rc<RefCell<Gate>>) {
+    fn wake(&self, station: &Rc<RefCell<Station>>) {
         for _ in 0..MAX_WOKEN {
-            let passed = gate.borrow_mut().pass_next_awake();
+            let passed = station.borrow_mut().pass_next_awake();
             match passed {
                 Some(true) => host::resume(),
                 Some(false) => {}
@@ -77,18 +80,18 @@ impl Root {
 }
 
 /// Hands the end of a fetch to the key ring and wakes everyone who waits.
-fn finish(gate: &mut Gate, provider: usize, fetched: Fetched<'_>, now: Duration) {
-    let result = gate.keys.handle_fetched(provider, fetched, now);
-    let name = gate.policy.provider_names().nth(provider).unwrap_or_default();
+fn finish(station: &mut Station, key_set: &KeySetId, fetched: Fetched<'_>, now: Duration) {
+    let result = station.gate.keys_mut().handle_fetched(key_set, fetched, now);
+    let name = station.gate.policy().provider_names().nth(key_set.provider).unwrap_or_default();
     match result {
-        Ok(KeyUpdate::Unchanged) => {}
+        Ok(KeyUpdate::Unchanged | KeyUpdate::Discovered) => {}
         Ok(KeyUpdate::Replaced { keys, skipped }) => log_update(name, keys, &skipped),
         Err(error) => {
             let message = format!("postern: the keys of `{name}` were not fetched: {error}");
             host::log(LogLevel::Warn, &message);
         }
     }
-    gate.wake_all();
+    station.wake_all();
 }
 
 fn log_update(name: &str, keys: usize, skipped: &[String]) {
@@ -104,14 +107,14 @@ fn log_update(name: &str, keys: usize, skipped: &[String]) {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _headers: usize, _body: usize, _: usize) {
-        let Some(gate) = self.gate.clone() else { return };
-        let Some(provider) = self.calls.remove(&token) else { return };
+        let Some(station) = self.station.clone() else { return };
+        let Some(key_set) = self.calls.remove(&token) else { return };
         let fields = host::response_fields();
         let body = host::response_body(MAX_JWK_SET_BYTES + 1);
         if let Some(now) = host::now() {
-            finish(&mut gate.borrow_mut(), provider, fetched(&fields, &body), now);
+            finish(&mut station.borrow_mut(), &key_set, fetched(&fields, &body), now);
         }
-        self.work(&gate);
+        self.work(&station);
     }
 }
 
@@ -121,7 +124,7 @@ impl RootContext for Root {
         let document = self.get_plugin_configuration().unwrap_or_default();
         match configure(&document) {
             Ok(policy) => {
-                self.gate = Some(Rc::new(RefCell::new(Gate::new(policy))));
+                self.station = Some(Rc::new(RefCell::new(Station::new(Gate::new(policy)))));
                 host::tick_every(SHORTEST_TICK);
                 true
             }
@@ -133,14 +136,14 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(gate) = self.gate.clone() {
-            self.work(&gate);
+        if let Some(station) = self.station.clone() {
+            self.work(&station);
         }
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        let gate = self.gate.clone()?;
-        Some(Box::new(GatedRequest::new(context_id, gate)))
+        let station = self.station.clone()?;
+        Some(Box::new(GatedRequest::new(context_id, station)))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -151,10 +154,10 @@ impl RootContext for Root {
 /// Envoy reaches a key set through a cluster only, so here `cluster` is not optional.
 fn configure(document: &[u8]) -> Result<Policy, PolicyError> {
     let policy = Policy::parse(document)?;
-    for (name, remote) in policy.remote_providers() {
-        if remote.cluster.as_deref().unwrap_or_default().is_empty() {
-            let member = format!("providers.{name}.remote_jwks.http_uri.cluster");
-            return Err(PolicyError::new(member, "Envoy needs the cluster that leads to `uri`"));
+    for (member, http_uri) in policy.http_uris() {
+        if http_uri.cluster.as_deref().unwrap_or_default().is_empty() {
+            let reason = "Envoy needs the cluster that leads to `uri`";
+            return Err(PolicyError::new(format!("{member}.cluster"), reason));
         }
     }
     Ok(policy)

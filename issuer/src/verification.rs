@@ -1,7 +1,5 @@
 //! Recognizing the issuer's own tokens, by the same core that the edges run.
 
-use std::time::Duration;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
 use postern_verify::{
     ClaimRules, Claims, Denial, JwkSet, KeyKinds, MAX_TOKEN_BYTES, UnverifiedToken,
@@ -44,7 +42,8 @@ pub(crate) fn recognize(
     let (key, state, _) = key_set.keys(now).find(|(key, ..)| key.id == key_id)?;
     let signed = token.verify(&verifying(key)?).ok()?;
     let own = OwnToken::read(signed.claims())?;
-    let rules = ClaimRules { issuer, audiences: vec![audience], clock_skew: Duration::ZERO };
+    let mut rules = ClaimRules::new(issuer);
+    rules.audiences = vec![audience];
     match signed.check(&rules, now.since_epoch()) {
         // All that a retired key signed has expired; if it says otherwise, it was stolen.
         Ok(_) if state == KeyState::Retired => None,

@@ -4,21 +4,64 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::denial::Denial;
+use crate::{
+    denial::Denial,
+    policy::{DOMAIN, StringMatcher},
+};
 
 /// The claims of a token whose signature is right.
 #[derive(Clone, PartialEq)]
 pub struct Claims(Map<String, Value>);
 
-/// What a provider demands of the claims.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a provider demands of a token that is signed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ClaimRules {
-    /// The only `iss` that is accepted; compared byte by byte.
-    pub issuer: String,
+    /// The only `iss` that is accepted; compared byte by byte. `None` accepts any, and none.
+    pub issuer: Option<String>,
     /// `aud` has to name one of these; empty accepts any audience, and none.
     pub audiences: Vec<String>,
     /// How far this clock and the issuer's may differ; widens `exp` and `nbf`.
     pub clock_skew: Duration,
+    /// Whether a token has to have an `exp`.
+    pub require_expiration: bool,
+    /// How far `exp` may lie ahead. Where there is a bound, there has to be an `exp`.
+    pub max_lifetime: Option<Duration>,
+    /// The values of `typ` that are accepted, in lower case and without `application/`. A token
+    /// without `typ` counts as a `jwt` (RFC 7519 §5.1).
+    pub token_types: Vec<String>,
+    pub(crate) subjects: Option<StringMatcher>,
+    pub(crate) ignore_key_binding: bool,
+}
+
+impl ClaimRules {
+    /// The rules for tokens of this issuer: any audience, no skew, `exp` required, and of the types
+    /// `JWT` and `at+jwt`.
+    #[must_use]
+    pub fn new(issuer: impl Into<String>) -> Self {
+        Self {
+            issuer: Some(issuer.into()),
+            audiences: Vec::new(),
+            clock_skew: Duration::ZERO,
+            require_expiration: true,
+            max_lifetime: None,
+            token_types: Self::default_token_types(),
+            subjects: None,
+            ignore_key_binding: false,
+        }
+    }
+
+    /// Puts a domain where the issuer and the audiences say `{domain}`.
+    pub(crate) fn fill_in(&mut self, domain: &str) {
+        for text in self.issuer.iter_mut().chain(&mut self.audiences) {
+            *text = text.replace(DOMAIN, domain);
+        }
+    }
+
+    /// RFC 7519 §5.1 and RFC 9068 §2.1.
+    pub(crate) fn default_token_types() -> Vec<String> {
+        vec!["jwt".to_owned(), "at+jwt".to_owned()]
+    }
 }
 
 impl Claims {
@@ -39,20 +82,42 @@ impl Claims {
         self.0.get(name)?.as_str()
     }
 
+    /// The claim at a path of member names that somebody owns.
+    pub(crate) fn value_at(&self, path: &[String]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.0.get(first)?, |value, name| value.as_object()?.get(name))
+    }
+
+    pub(crate) fn members(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// Holds the claims to `rules`. Expiry is judged last, so that [`Denial::TokenExpired`]
     /// says that everything else is in order.
     pub(crate) fn check(&self, rules: &ClaimRules, now: Duration) -> Result<(), Denial> {
-        if self.string("iss") != Some(&rules.issuer) {
-            return Err(Denial::IssuerUnknown);
+        match (&rules.issuer, self.0.get("iss")) {
+            (Some(issuer), Some(Value::String(named))) if named == issuer => {}
+            (Some(_), _) => return Err(Denial::IssuerUnknown),
+            (None, None | Some(Value::String(_))) => {}
+            (None, Some(_)) => return Err(Denial::ClaimsMalformed),
         }
-        if self.0.get("sub").is_some_and(|subject| !subject.is_string()) {
-            return Err(Denial::ClaimsMalformed);
-        }
+        self.check_subject(rules.subjects.as_ref())?;
         self.check_audience(&rules.audiences)?;
-        if self.0.contains_key("cnf") {
+        if !rules.ignore_key_binding && self.0.contains_key("cnf") {
             return Err(Denial::KeyBindingRequired);
         }
-        self.check_times(rules.clock_skew.as_secs_f64(), now.as_secs_f64())
+        self.check_times(rules, now.as_secs_f64())
+    }
+
+    fn check_subject(&self, accepted: Option<&StringMatcher>) -> Result<(), Denial> {
+        let subject = match self.0.get("sub") {
+            None => None,
+            Some(Value::String(subject)) => Some(subject),
+            Some(_) => return Err(Denial::ClaimsMalformed),
+        };
+        let fits =
+            |accepted: &StringMatcher| subject.is_some_and(|subject| accepted.matches(subject));
+        if accepted.is_none_or(fits) { Ok(()) } else { Err(Denial::SubjectMismatch) }
     }
 
     fn check_audience(&self, accepted: &[String]) -> Result<(), Denial> {
@@ -68,20 +133,33 @@ impl Claims {
         if named || accepted.is_empty() { Ok(()) } else { Err(Denial::AudienceMismatch) }
     }
 
-    fn check_times(&self, skew: f64, now: f64) -> Result<(), Denial> {
+    fn check_times(&self, rules: &ClaimRules, now: f64) -> Result<(), Denial> {
+        let skew = rules.clock_skew.as_secs_f64();
         self.time("iat")?;
         let not_before = self.time("nbf")?;
         let expiration = self.time("exp")?;
         if let Some(not_before) = not_before.filter(|time| now + skew < *time) {
             return Err(Denial::TokenNotYetValid { not_before, now });
         }
-        match expiration {
-            None => Err(Denial::ExpirationMissing),
-            Some(expiration) if now >= expiration + skew => {
-                Err(Denial::TokenExpired { expiration, now })
-            }
-            Some(_) => Ok(()),
+        let Some(expiration) = expiration else {
+            let required = rules.require_expiration || rules.max_lifetime.is_some();
+            return if required { Err(Denial::ExpirationMissing) } else { Ok(()) };
+        };
+        let longest = rules.max_lifetime.map_or(f64::INFINITY, |limit| limit.as_secs_f64());
+        if expiration - now > longest {
+            return Err(Denial::LifetimeTooLong { expiration, now });
         }
+        if now >= expiration + skew {
+            return Err(Denial::TokenExpired { expiration, now });
+        }
+        Ok(())
+    }
+
+    /// When a token that has passed stops to pass, for that its `exp` has come; `None` where it has
+    /// none.
+    pub(crate) fn ends(&self, rules: &ClaimRules) -> Option<Duration> {
+        let expiration = self.time("exp").ok().flatten()? + rules.clock_skew.as_secs_f64();
+        Some(Duration::try_from_secs_f64(expiration).unwrap_or(Duration::MAX))
     }
 
     /// A `NumericDate` (RFC 7519 §2): seconds since the Unix epoch, fractions allowed.
@@ -110,11 +188,14 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1_000);
 
     fn check(claims: Value) -> Result<(), Denial> {
-        let rules = ClaimRules {
-            issuer: "https://a".to_owned(),
-            audiences: vec!["shop".to_owned()],
-            clock_skew: Duration::from_secs(10),
-        };
+        check_by(claims, |_| {})
+    }
+
+    fn check_by(claims: Value, change: impl Fn(&mut ClaimRules)) -> Result<(), Denial> {
+        let mut rules = ClaimRules::new("https://a");
+        rules.audiences = vec!["shop".to_owned()];
+        rules.clock_skew = Duration::from_secs(10);
+        change(&mut rules);
         Claims(claims.as_object().unwrap().clone()).check(&rules, NOW)
     }
 
@@ -163,6 +244,43 @@ mod tests {
         }
         let endless = json!({"iss": "https://a", "aud": "shop"});
         assert_eq!(check(endless), Err(Denial::ExpirationMissing));
+    }
+
+    #[test]
+    fn rules_can_be_changed() {
+        let code = |claims: Value, change: &dyn Fn(&mut ClaimRules)| {
+            check_by(claims, change).map_or_else(|denial| denial.code(), |()| "ok")
+        };
+        let endless = json!({"iss": "https://a", "aud": "shop"});
+        let may_be_endless = |rules: &mut ClaimRules| rules.require_expiration = false;
+        assert_eq!(code(endless.clone(), &may_be_endless), "ok");
+        assert_eq!(code(with(json!({"exp": 1})), &may_be_endless), "token_expired");
+        let short = |rules: &mut ClaimRules| {
+            (rules.require_expiration, rules.max_lifetime) = (false, Some(Duration::from_secs(60)));
+        };
+        assert_eq!(code(with(json!({"exp": 1_060})), &short), "ok");
+        assert_eq!(code(with(json!({"exp": 1_060.5})), &short), "lifetime_too_long");
+        assert_eq!(code(endless, &short), "expiration_missing");
+        let any_issuer = |rules: &mut ClaimRules| rules.issuer = None;
+        assert_eq!(code(with(json!({"iss": "https://b"})), &any_issuer), "ok");
+        assert_eq!(code(with(json!({"iss": 7})), &any_issuer), "claims_malformed");
+        let bound = |rules: &mut ClaimRules| rules.ignore_key_binding = true;
+        assert_eq!(code(with(json!({"cnf": {}})), &bound), "ok");
+        let spiffe = StringMatcher::prefix("spiffe://a/");
+        let subjects = |rules: &mut ClaimRules| rules.subjects = Some(spiffe.clone());
+        assert_eq!(code(with(json!({"sub": "spiffe://a/b"})), &subjects), "ok");
+        assert_eq!(code(with(json!({"sub": "spiffe://b/b"})), &subjects), "subject_mismatch");
+        assert_eq!(code(with(json!({})), &subjects), "subject_mismatch");
+    }
+
+    #[test]
+    fn a_token_ends_with_its_expiration_and_the_skew() {
+        let mut rules = ClaimRules::new("https://a");
+        rules.clock_skew = Duration::from_secs(10);
+        let ends = |claims: Value| Claims(claims.as_object().unwrap().clone()).ends(&rules);
+        assert_eq!(ends(json!({"exp": 5.5})), Some(Duration::from_millis(15_500)));
+        assert_eq!(ends(json!({"exp": 1e300})), Some(Duration::MAX));
+        assert_eq!(ends(json!({})), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 /// A reason to refuse a request: always the client's fault, but for [`Denial::KeysUnavailable`].
 ///
 /// Exhaustive on purpose: a new reason has to be answered by every adapter. The fields are for
-/// logs and for tests; [`Denial::answer`] tells the client no more than the code. No variant
+/// logs and for tests; the [`crate::Answer`] tells the client no more than the code. No variant
 /// carries a part of a token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Denial {
@@ -49,16 +49,26 @@ pub enum Denial {
     AlgorithmMismatch,
     /// The header has `crit` or `b64`, and no extension is understood (RFC 7515 §4.1.11).
     CriticalHeader,
-    /// `typ` is neither absent, `JWT` nor `at+jwt` (RFC 8725 §3.11, RFC 9068 §4).
+    /// `typ` is none of the provider's `token_types` (RFC 8725 §3.11, RFC 9068 §4).
     TypeNotAllowed,
     /// `cty` says that the claims are a token themselves (RFC 7519 §5.2).
     NestedToken,
     /// `iss` is not the provider's issuer.
     IssuerUnknown,
+    /// `sub` is missing or none of the provider's `subjects`.
+    SubjectMismatch,
     /// `aud` names none of the provider's audiences (RFC 7519 §4.1.3).
     AudienceMismatch,
     /// There is no `exp`.
     ExpirationMissing,
+    /// `exp` lies further ahead than the provider's `max_lifetime`. Times are seconds since the Unix
+    /// epoch.
+    LifetimeTooLong {
+        /// The token's `exp`.
+        expiration: f64,
+        /// The time of the decision.
+        now: f64,
+    },
     /// `exp` has come (RFC 7519 §4.1.4). Times are seconds since the Unix epoch.
     TokenExpired {
         /// The token's `exp`.
@@ -84,6 +94,15 @@ pub enum Denial {
     SignatureInvalid,
     /// The token is bound to a key by `cnf`, which a bearer cannot prove (RFC 7800 §3.1).
     KeyBindingRequired,
+    /// The token is valid and has not the rule's `scopes` or `claims` (RFC 6750 §3.1).
+    InsufficientScope {
+        /// The rule's `scopes`, joined by spaces; empty where it has none.
+        scope: String,
+    },
+    /// The request names no domain, or not one that the provider's `domains` allow.
+    DomainUnknown,
+    /// The host's configuration of the route names a requirement that the policy does not have.
+    RequirementUnknown,
     /// The provider's keys could not be fetched, or are older than its `max_stale`.
     KeysUnavailable {
         /// When it is worth asking again.
@@ -91,44 +110,8 @@ pub enum Denial {
     },
 }
 
-/// What an adapter answers to a refused request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP status code.
-    pub status: u16,
-    /// Stable, machine-readable code of the reason.
-    pub code: &'static str,
-    /// One sentence for people; the same for every request with this code.
-    pub message: &'static str,
-    /// Value of the `WWW-Authenticate` header (RFC 6750 §3), where the status calls for one.
-    pub www_authenticate: Option<String>,
-    /// Value of the `Retry-After` header, in whole seconds, where there is one.
-    pub retry_after_seconds: Option<u64>,
-}
-
-impl Answer {
-    /// The JSON body: `{"code": …, "message": …}`.
-    #[must_use]
-    pub fn body(&self) -> String {
-        serde_json::json!({ "code": self.code, "message": self.message }).to_string()
-    }
-
-    /// The header fields of the answer, `content-type` and `cache-control` among them.
-    #[must_use]
-    pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("cache-control", "no-store".to_owned()),
-        ];
-        if let Some(challenge) = &self.www_authenticate {
-            headers.push(("www-authenticate", challenge.clone()));
-        }
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.push(("retry-after", seconds.to_string()));
-        }
-        headers
-    }
-}
+/// A challenge that says nothing but what is wanted.
+pub(crate) const BARE_CHALLENGE: &str = "Bearer realm=\"postern\"";
 
 /// The `error` of a `WWW-Authenticate` challenge (RFC 6750 §3.1).
 #[derive(Clone, Copy)]
@@ -139,6 +122,7 @@ enum Challenge {
     Plain,
     InvalidRequest,
     InvalidToken,
+    InsufficientScope,
 }
 
 impl Denial {
@@ -148,27 +132,44 @@ impl Denial {
         self.row().2
     }
 
-    /// What to answer to the client.
+    /// One sentence for people; the same for every request with this code.
     #[must_use]
-    pub fn answer(&self) -> Answer {
-        let (status, challenge, code, message) = self.row();
+    pub fn message(&self) -> &'static str {
+        self.row().3
+    }
+
+    /// HTTP status code of the answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.row().0
+    }
+
+    /// Value of the `WWW-Authenticate` header (RFC 6750 §3), where the status calls for one.
+    pub(crate) fn challenge(&self) -> Option<String> {
+        let (_, challenge, _, message) = self.row();
         let error = match challenge {
-            Challenge::None | Challenge::Plain => None,
-            Challenge::InvalidRequest => Some("invalid_request"),
-            Challenge::InvalidToken => Some("invalid_token"),
+            Challenge::None => return None,
+            Challenge::Plain => return Some(BARE_CHALLENGE.to_owned()),
+            Challenge::InvalidRequest => "invalid_request",
+            Challenge::InvalidToken => "invalid_token",
+            Challenge::InsufficientScope => "insufficient_scope",
         };
-        let www_authenticate = match (challenge, error) {
-            (Challenge::None, _) => None,
-            (_, None) => Some("Bearer realm=\"postern\"".to_owned()),
-            (_, Some(error)) => Some(format!(
-                "Bearer realm=\"postern\", error=\"{error}\", error_description=\"{message}\""
-            )),
+        let scope = match self {
+            Self::InsufficientScope { scope } if !scope.is_empty() => {
+                format!(", scope=\"{scope}\"")
+            }
+            _ => String::new(),
         };
-        let retry_after_seconds = match self {
+        let description = format!("error_description=\"{message}\"");
+        Some(format!("{BARE_CHALLENGE}, error=\"{error}\", {description}{scope}"))
+    }
+
+    /// Value of the `Retry-After` header, in whole seconds, where there is one.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
             Self::KeysUnavailable { retry_after } => Some(whole_seconds(*retry_after)),
             _ => None,
-        };
-        Answer { status, code, message, www_authenticate, retry_after_seconds }
+        }
     }
 
     /// How near a token came to being accepted. Where several requirements fail, the one that
@@ -177,15 +178,17 @@ impl Denial {
     pub(crate) fn progress(&self) -> u8 {
         match self {
             Self::TokenMissing => 0,
-            Self::IssuerUnknown => 1,
-            Self::KeysUnavailable { .. } => 2,
-            _ => 3,
+            Self::DomainUnknown => 1,
+            Self::IssuerUnknown => 2,
+            Self::KeysUnavailable { .. } => 3,
+            Self::InsufficientScope { .. } => 5,
+            _ => 4,
         }
     }
 
     #[rustfmt::skip]
     fn row(&self) -> (u16, Challenge, &'static str, &'static str) {
-        use Challenge::{InvalidRequest, InvalidToken, None, Plain};
+        use Challenge::{InsufficientScope, InvalidRequest, InvalidToken, None, Plain};
         match self {
             Self::PathAmbiguous => (400, None, "path_ambiguous", "the request path can be read in more than one way"),
             Self::MethodAmbiguous => (400, None, "method_ambiguous", "the request method can be read in more than one way"),
@@ -205,14 +208,19 @@ impl Denial {
             Self::TypeNotAllowed => (401, InvalidToken, "type_not_allowed", "the token's type is not allowed"),
             Self::NestedToken => (401, InvalidToken, "nested_token", "the token holds another token"),
             Self::IssuerUnknown => (401, InvalidToken, "issuer_unknown", "the token's issuer is not trusted here"),
+            Self::SubjectMismatch => (401, InvalidToken, "subject_mismatch", "the token's subject is not allowed here"),
             Self::AudienceMismatch => (401, InvalidToken, "audience_mismatch", "the token is meant for another audience"),
             Self::ExpirationMissing => (401, InvalidToken, "expiration_missing", "the token never expires"),
+            Self::LifetimeTooLong { .. } => (401, InvalidToken, "lifetime_too_long", "the token is valid for longer than allowed here"),
             Self::TokenExpired { .. } => (401, InvalidToken, "token_expired", "the token has expired"),
             Self::TokenNotYetValid { .. } => (401, InvalidToken, "token_not_yet_valid", "the token is not valid yet"),
             Self::TimeClaimInvalid { .. } => (401, InvalidToken, "time_claim_invalid", "a time in the token is not a valid number"),
             Self::KeyUnknown => (401, InvalidToken, "key_unknown", "the token's key is not known"),
             Self::SignatureInvalid => (401, InvalidToken, "signature_invalid", "the token's signature is invalid"),
             Self::KeyBindingRequired => (401, InvalidToken, "key_binding_required", "the token is bound to a key and cannot be used as a bearer token"),
+            Self::InsufficientScope { .. } => (403, InsufficientScope, "insufficient_scope", "the token does not give the rights that are needed"),
+            Self::DomainUnknown => (403, None, "domain_unknown", "the request names no domain that is served here"),
+            Self::RequirementUnknown => (403, None, "requirement_unknown", "the route's requirement is not in the policy"),
             Self::KeysUnavailable { .. } => (503, None, "keys_unavailable", "the keys to check the token are not available"),
         }
     }
@@ -226,7 +234,7 @@ impl fmt::Display for Denial {
             Self::TokenTooLarge { bytes, limit } | Self::PathTooLong { bytes, limit } => {
                 write!(formatter, " ({bytes} bytes, at most {limit})")
             }
-            Self::TokenExpired { expiration, now } => {
+            Self::TokenExpired { expiration, now } | Self::LifetimeTooLong { expiration, now } => {
                 write!(formatter, " (at {expiration}, now {now})")
             }
             Self::TokenNotYetValid { not_before, now } => {

@@ -1,210 +1,208 @@
 //! What goes upstream: identity headers in, tokens out.
 
-use std::{collections::BTreeSet, fmt};
+use std::{fmt, sync::Arc};
 
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::{
+    identity::Identity,
     location,
-    policy::{Location, Provider},
+    policy::{Location, Policy},
     request::{Request, is_copy},
-    token::VerifiedToken,
 };
 
 /// The changes to make to a request that is let through. Removals come first.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Forward {
-    /// Header fields to remove, all copies of each. Lower case.
-    pub remove_headers: Vec<String>,
-    /// Header fields to set, each replacing what may still stand under its name. Lower case.
-    pub set_headers: Vec<(String, Vec<u8>)>,
-    /// The target (`:path`) to send instead of the client's, where a token stood in its query.
-    pub target: Option<Vec<u8>>,
+#[derive(Clone, Default)]
+pub struct Forward<'r> {
+    removed: SmallVec<[&'r str; 4]>,
+    identities: SmallVec<[Arc<Identity>; 2]>,
+    /// What is set beside identities: what is left of cookies, and what the gate says of itself.
+    others: Vec<(String, Vec<u8>)>,
+    target: Option<Vec<u8>>,
+    metadata: Vec<(String, Value)>,
+    report: Option<Report>,
 }
 
-/// What one verified token says, and where it stood.
-pub(crate) struct Identity<'a> {
-    location: &'a Location,
-    keep_token: bool,
-    headers: Vec<(String, Vec<u8>)>,
+/// What a rule on trial (`report_only`) would have done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The rule's name.
+    pub rule: String,
+    /// The code of the denial; `None` where it would have let the request through.
+    pub code: Option<&'static str>,
 }
 
-impl<'a> Identity<'a> {
+/// A verified token, and the place where it stood.
+#[derive(Clone)]
+pub(crate) struct Found<'p> {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) location: &'p Location,
+    /// Whether it stays there.
+    pub(crate) stays: bool,
+}
+
+impl<'r> Forward<'r> {
+    /// The changes to `request`. Every identity header that the client sent is removed, and so is
+    /// every token in one of `locations`, verified or not, unless it was verified and stays: what
+    /// reaches the service there has passed the gate.
     pub(crate) fn new(
-        provider: &'a Provider,
-        location: &'a Location,
-        token: &VerifiedToken<'_>,
+        request: &Request<'r>,
+        policy: &Policy,
+        locations: &[Location],
+        found: &[Found<'_>],
     ) -> Self {
-        let headers = identity_headers(provider, token);
-        Self { location, keep_token: provider.forward, headers }
+        let mut forward = Self::without_spoofed_headers(request, policy, found);
+        let stays = |location: &&Location| {
+            found.iter().any(|found| found.stays && found.location == *location)
+        };
+        let taken: SmallVec<[&Location; 4]> =
+            locations.iter().filter(|location| !stays(location)).collect();
+        forward.take_headers(&taken, request);
+        forward.take_cookies(&taken, request);
+        forward.take_params(&taken, request);
+        forward
     }
-}
 
-/// The changes to `request`. Every identity header that the client sent is removed, and so is
-/// every token in a place where one of `providers` looks for tokens, verified or not, unless the
-/// provider that verified it says `forward`: what reaches the service there has passed the gate.
-pub(crate) fn forward<'h>(
-    request: &Request<'_>,
-    providers: &[&Provider],
-    identities: Vec<Identity<'_>>,
-    identity_header_names: impl Iterator<Item = &'h str>,
-) -> Forward {
-    let kept = |location: &Location| {
-        identities.iter().any(|found| found.keep_token && found.location == location)
-    };
-    let locations = providers.iter().flat_map(|provider| &provider.locations);
-    let taken: Vec<&Location> = locations.filter(|location| !kept(location)).collect();
-    let mut forward = Forward::default();
-    for name in identity_header_names {
-        forward.remove(copies(request, name));
+    /// The same, but that all tokens stay where they are.
+    pub(crate) fn without_spoofed_headers(
+        request: &Request<'r>,
+        policy: &Policy,
+        found: &[Found<'_>],
+    ) -> Self {
+        let mut forward = Self {
+            identities: found.iter().map(|found| Arc::clone(&found.identity)).collect(),
+            ..Self::default()
+        };
+        let sent = request.headers.iter().map(|field| field.0);
+        forward.remove(sent.filter(|name| policy.is_identity_header(name)));
+        forward
     }
-    take_headers(&taken, request, &mut forward);
-    take_cookies(&taken, request, &mut forward);
-    take_params(&taken, request, &mut forward);
-    for (name, value) in identities.into_iter().flat_map(|identity| identity.headers) {
-        forward.set_headers.retain(|(set, _)| *set != name);
-        forward.set_headers.push((name, value));
-    }
-    forward
-}
 
-impl Forward {
-    fn remove(&mut self, names: impl IntoIterator<Item = String>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        self.others.push((name.to_owned(), value.into()));
+    }
+
+    pub(crate) fn with_metadata(mut self, metadata: Vec<(String, Value)>) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Tells the upstream, too, what the rule would have done.
+    pub(crate) fn with_report(mut self, header: &str, report: Report) -> Self {
+        let value = match report.code {
+            Some(code) => format!("deny; code={code}; rule={}", report.rule),
+            None => format!("allow; rule={}", report.rule),
+        };
+        self.set(header, value);
+        self.report = Some(report);
+        self
+    }
+
+    /// Names of header fields to remove, all copies of each, as the client spells them.
+    pub fn removed_headers(&self) -> impl Iterator<Item = &'r str> {
+        self.removed.iter().copied()
+    }
+
+    /// Header fields to set, each replacing what may still stand under its name. Lower case, and no
+    /// name twice.
+    pub fn set_headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        // Of two tokens that set one header, the later one wins.
+        let identities = self.identities.iter().enumerate().flat_map(|(index, identity)| {
+            let later = self.identities.get(index + 1..).unwrap_or_default();
+            let is_last = |name: &str| !later.iter().any(|identity| identity.sets(name));
+            identity
+                .headers
+                .iter()
+                .map(|(name, value)| (&**name, value.as_slice()))
+                .filter(move |(name, _)| is_last(name))
+        });
+        identities.chain(self.others.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
+    }
+
+    /// The target (`:path`) to send instead of the client's, where a token stood in its query.
+    #[must_use]
+    pub fn target(&self) -> Option<&[u8]> {
+        self.target.as_deref()
+    }
+
+    /// Entries for the host's metadata (in Envoy: of the namespace `envoy.filters.http.jwt_authn`).
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let identities = self.identities.iter().flat_map(|identity| &identity.metadata);
+        identities.chain(&self.metadata).map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Whether the host has to choose the route anew, by what is set now.
+    #[must_use]
+    pub fn clears_route_cache(&self) -> bool {
+        self.identities.iter().any(|identity| identity.clear_route_cache)
+    }
+
+    /// What a rule on trial would have done; for the log and for metrics.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    fn remove(&mut self, names: impl IntoIterator<Item = &'r str>) {
         for name in names {
-            if !self.remove_headers.contains(&name) {
-                self.remove_headers.push(name);
+            if !self.removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)) {
+                self.removed.push(name);
             }
         }
+    }
+
+    /// A header that holds something else than a token, such as Basic credentials, stays.
+    fn take_headers(&mut self, taken: &[&Location], request: &Request<'r>) {
+        for location in taken {
+            let Location::Header { name, .. } = location else { continue };
+            if !matches!(location::find(request, std::slice::from_ref(*location)), Ok(None)) {
+                let sent = request.headers.iter().map(|field| field.0);
+                self.remove(sent.filter(|sent| is_copy(sent.as_bytes(), name)));
+            }
+        }
+    }
+
+    fn take_cookies(&mut self, taken: &[&Location], request: &Request<'r>) {
+        let names: SmallVec<[&str; 4]> =
+            taken.iter().filter_map(|location| location.cookie()).collect();
+        if names.is_empty() || !location::has_cookie(request, &names) {
+            return;
+        }
+        self.remove(["cookie"]);
+        if let Some(rest) = location::without_cookies(request, &names) {
+            self.set("cookie", rest);
+        }
+    }
+
+    fn take_params(&mut self, taken: &[&Location], request: &Request<'_>) {
+        if request.query().is_none() || !taken.iter().any(|location| location.param().is_some()) {
+            return;
+        }
+        let rest = location::without_tokens(request, taken);
+        self.target = (rest != request.target).then_some(rest);
+    }
+}
+
+impl Identity {
+    fn sets(&self, name: &str) -> bool {
+        self.headers.iter().any(|(set, _)| **set == *name)
     }
 }
 
 /// Values are identities and cookies: they stay out of debug output.
-impl fmt::Debug for Forward {
+impl fmt::Debug for Forward<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set: Vec<&str> = self.set_headers.iter().map(|(name, _)| name.as_str()).collect();
+        let set: Vec<&str> = self.set_headers().map(|(name, _)| name).collect();
+        let metadata: Vec<&str> = self.metadata().map(|(key, _)| key).collect();
         formatter
             .debug_struct("Forward")
-            .field("remove_headers", &self.remove_headers)
+            .field("removed_headers", &self.removed)
             .field("set_headers", &set)
             .field("target_changed", &self.target.is_some())
+            .field("metadata", &metadata)
+            .field("report", &self.report)
             .finish()
-    }
-}
-
-/// The names under which the client sent a header.
-fn copies(request: &Request<'_>, name: &str) -> BTreeSet<String> {
-    let sent = request.headers.iter().map(|field| field.0);
-    sent.filter(|sent| is_copy(sent.as_bytes(), name)).map(str::to_ascii_lowercase).collect()
-}
-
-/// A header that holds something else than a token, such as Basic credentials, stays.
-fn take_headers(taken: &[&Location], request: &Request<'_>, forward: &mut Forward) {
-    for location in taken {
-        let Location::Header { name, .. } = location else { continue };
-        let found = location::find(request, std::slice::from_ref(*location));
-        if !matches!(found, Ok(None)) {
-            forward.remove(copies(request, name));
-        }
-    }
-}
-
-fn take_cookies(taken: &[&Location], request: &Request<'_>, forward: &mut Forward) {
-    let names: Vec<&str> = taken
-        .iter()
-        .filter_map(|location| match location {
-            Location::Cookie(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() || request.values("cookie").next().is_none() {
-        return;
-    }
-    forward.remove(["cookie".to_owned()]);
-    if let Some(rest) = location::without_cookies(request, &names) {
-        forward.set_headers.push(("cookie".to_owned(), rest));
-    }
-}
-
-fn take_params(taken: &[&Location], request: &Request<'_>, forward: &mut Forward) {
-    let names: Vec<&str> = taken
-        .iter()
-        .filter_map(|location| match location {
-            Location::Param(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() {
-        return;
-    }
-    let rest = location::without_params(request, &names);
-    forward.target = (rest != request.target).then_some(rest);
-}
-
-fn identity_headers(provider: &Provider, token: &VerifiedToken<'_>) -> Vec<(String, Vec<u8>)> {
-    let payload = provider
-        .payload_header
-        .iter()
-        .map(|name| (name.clone(), token.payload().as_bytes().to_vec()));
-    let claims = provider.claim_headers.iter().filter_map(|header| {
-        let path: Vec<&str> = header.claim_path.iter().map(String::as_str).collect();
-        let value = header_value(token.claims().value(&path)?)?;
-        Some((header.header_name.clone(), value.into_bytes()))
-    });
-    payload.chain(claims).collect()
-}
-
-/// A claim as a header value: scalars as text, an array of scalars as a comma list. A claim that
-/// cannot stand in a header unambiguously (an object, a control character, a comma within a list)
-/// sets none, so that the service sees no value rather than a forged one.
-fn header_value(claim: &Value) -> Option<String> {
-    match claim {
-        Value::Array(items) => {
-            let items: Option<Vec<String>> = items.iter().map(scalar).collect();
-            let items = items?;
-            let unambiguous = items.iter().all(|item| !item.contains(',') && !item.is_empty());
-            unambiguous.then(|| items.join(","))
-        }
-        other => scalar(other),
-    }
-}
-
-fn scalar(claim: &Value) -> Option<String> {
-    let text = match claim {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        _ => return None,
-    };
-    let fits = !text.chars().any(char::is_control) && text.trim() == text;
-    fits.then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn spells_claims_as_header_values() {
-        for (claim, value) in [
-            (json!("alice"), Some("alice")),
-            (json!("José 😀"), Some("José 😀")),
-            (json!(42), Some("42")),
-            (json!(true), Some("true")),
-            (json!(["a", 1, false]), Some("a,1,false")),
-            (json!([]), Some("")),
-            (json!(""), Some("")),
-            (json!("a\r\nx-admin: 1"), None),
-            (json!("a\u{85}"), None),
-            (json!(" a"), None),
-            (json!(["a,b"]), None),
-            (json!(["a", ""]), None),
-            (json!(["a", ["b"]]), None),
-            (json!({"a": 1}), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(header_value(&claim).as_deref(), value, "{claim}");
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! The JSON Web Signature around a token: structure, header, and the choice of the key.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
 
 use crate::{
     algorithm::Algorithm, base64url, denial::Denial, json, jwk_set::JwkSet,
@@ -15,6 +17,7 @@ const MAX_CANDIDATES: usize = 4;
 pub(crate) struct Jws<'t> {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
+    pub(crate) header: Map<String, Value>,
     pub(crate) payload_text: &'t str,
     signed_text: &'t str,
     signature: Vec<u8>,
@@ -29,8 +32,17 @@ impl<'t> Jws<'t> {
         let decode = |part| base64url::decode(part).ok_or(Denial::TokenMalformed);
         let (header, payload) = (decode(header)?, decode(payload_text)?);
         let signature = decode(signature)?;
-        let Header { algorithm, key_id } = Header::parse(&header)?;
-        Ok((Self { algorithm, key_id, payload_text, signed_text, signature }, payload))
+        let Header { algorithm, key_id, members: header } = Header::parse(&header)?;
+        Ok((Self { algorithm, key_id, header, payload_text, signed_text, signature }, payload))
+    }
+
+    /// The header's `typ`, in lower case and without `application/`; a token without one counts as
+    /// a `jwt` (RFC 7519 §5.1).
+    pub(crate) fn token_type(&self) -> Cow<'_, str> {
+        match self.header.get("typ").and_then(Value::as_str) {
+            Some(name) => Cow::Owned(media_type(name)),
+            None => Cow::Borrowed("jwt"),
+        }
     }
 
     /// Checks the signature with the key that `kid` names, or, without `kid`, with the first few
@@ -60,6 +72,7 @@ impl<'t> Jws<'t> {
 struct Header {
     algorithm: Algorithm,
     key_id: Option<String>,
+    members: Map<String, Value>,
 }
 
 impl Header {
@@ -75,22 +88,19 @@ impl Header {
         if members.contains_key("crit") || members.contains_key("b64") {
             return Err(Denial::CriticalHeader);
         }
-        if string("cty")?.is_some_and(|content_type| is_media_type(content_type, "jwt")) {
+        if string("cty")?.is_some_and(|content_type| media_type(content_type) == "jwt") {
             return Err(Denial::NestedToken);
         }
-        let type_allowed = string("typ")?
-            .is_none_or(|name| is_media_type(name, "jwt") || is_media_type(name, "at+jwt"));
-        if !type_allowed {
-            return Err(Denial::TypeNotAllowed);
-        }
-        Ok(Self { algorithm, key_id: string("kid")?.map(str::to_owned) })
+        string("typ")?;
+        let key_id = string("kid")?.map(str::to_owned);
+        Ok(Self { algorithm, key_id, members })
     }
 }
 
 /// Media types ignore case, and a header may leave out `application/` (RFC 7515 §4.1.9).
-fn is_media_type(name: &str, subtype: &str) -> bool {
+pub(crate) fn media_type(name: &str) -> String {
     let name = name.to_ascii_lowercase();
-    name.strip_prefix("application/").unwrap_or(&name) == subtype
+    name.strip_prefix("application/").map(str::to_owned).unwrap_or(name)
 }
 
 #[cfg(test)]

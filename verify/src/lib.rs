@@ -1,12 +1,12 @@
 //! Postern's verify core: a request, a policy and the keys at hand give one verdict.
 //!
 //! The core does no I/O, has no clock and no randomness: an adapter shows it a [`Request`], tells
-//! it the time, and fetches what its [`KeyRing`] asks for. It is total: [`Policy::decide`] never
+//! it the time, and fetches what its [`KeyRing`] asks for. It is total: [`Gate::decide`] never
 //! panics and never fails, and what is not allowed is denied.
 //!
 //! ```
 //! use std::time::Duration;
-//! use postern_verify::{Decision, KeyRing, Policy, Request};
+//! use postern_verify::{Decision, Gate, Policy, Request};
 //!
 //! let policy = Policy::parse(br#"{
 //!     "providers": {"shop": {
@@ -20,12 +20,12 @@
 //!         {"match": {"prefix": "/api/"}, "requires": {"provider_name": "shop"}}
 //!     ]
 //! }"#)?;
-//! let keys = KeyRing::new(&policy);
+//! let mut gate = Gate::new(policy);
 //! let now = Duration::from_secs(1_800_000_000);
-//! let code = |target: &'static str| {
-//!     let request = Request { method: "GET", target: target.as_bytes(), headers: vec![] };
-//!     match policy.decide(&request, &keys, now) {
-//!         Decision::Deny(denial) => denial.code(),
+//! let mut code = |target: &'static str| {
+//!     let request = Request::new("GET", target.as_bytes(), vec![]);
+//!     match gate.decide(&request, now) {
+//!         Decision::Deny(denied) => denied.denial.code(),
 //!         Decision::Allow(_) => "allowed",
 //!         Decision::AwaitKeys(_) => "waiting",
 //!     }
@@ -38,11 +38,14 @@
 //! ```
 
 mod algorithm;
+mod answer;
 mod base64url;
 mod claims;
 mod decide;
 mod denial;
 mod forward;
+mod gate;
+mod identity;
 mod json;
 mod jwk;
 mod jwk_set;
@@ -53,18 +56,21 @@ mod policy;
 mod request;
 mod signature;
 mod token;
+mod verified_tokens;
 
 pub use crate::{
     algorithm::Algorithm,
+    answer::Answer,
     claims::{ClaimRules, Claims},
-    decide::Decision,
-    denial::{Answer, Denial},
-    forward::Forward,
+    denial::Denial,
+    forward::{Forward, Report},
+    gate::{Counters, Decision, Denied, Gate},
     jwk::KeyKinds,
     jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedKey},
-    key_ring::{Fetch, FetchError, Fetched, KeyRing, KeyUpdate},
-    policy::{Policy, PolicyError, RemoteJwks},
-    request::Request,
+    key_ring::{ConfigurationError, Fetch, FetchError, Fetched, KeyRing, KeySetId, KeyUpdate},
+    policy::{HttpUri, Policy, PolicyError},
+    request::{Request, Route},
     signature::{CoreSignatures, PublicKey, SignatureVerifier, check_signature_verifier},
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
+    verified_tokens::CacheCounters,
 };

@@ -29,6 +29,22 @@ pub(crate) fn find<'r, 'l>(
 }
 
 impl Location {
+    /// The cookie's name, if it is one.
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        match self {
+            Self::Cookie(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The query parameter's name, if it is one.
+    pub(crate) fn param(&self) -> Option<&str> {
+        match self {
+            Self::Param(name) => Some(name),
+            _ => None,
+        }
+    }
+
     fn find<'r>(&self, request: &Request<'r>) -> Result<Option<&'r [u8]>, Denial> {
         match self {
             Self::Header { name, value_prefix } => find_in_header(request, name, value_prefix),
@@ -145,6 +161,14 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
+/// Whether there is a cookie of one of these names.
+pub(crate) fn has_cookie(request: &Request<'_>, names: &[&str]) -> bool {
+    cookies(request).any(|pair| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        names.iter().any(|taken| is_named(name, taken))
+    })
+}
+
 /// The `Cookie` field that is left when the cookies of these names are taken away; `None` where
 /// nothing is left of it.
 pub(crate) fn without_cookies(request: &Request<'_>, names: &[&str]) -> Option<Vec<u8>> {
@@ -154,6 +178,12 @@ pub(crate) fn without_cookies(request: &Request<'_>, names: &[&str]) -> Option<V
     };
     let kept: Vec<&[u8]> = cookies(request).filter(keep).collect();
     (!kept.is_empty()).then(|| kept.join(&b"; "[..]))
+}
+
+/// The target that is left when every parameter is taken away that may hold a token.
+pub(crate) fn without_tokens(request: &Request<'_>, locations: &[&Location]) -> Vec<u8> {
+    let names: Vec<&str> = locations.iter().filter_map(|location| location.param()).collect();
+    without_params(request, &names)
 }
 
 /// The target that is left when the parameters of these names are taken away.
@@ -178,7 +208,7 @@ mod tests {
 
     fn request<'a>(target: &'a str, headers: &[(&'a str, &'a str)]) -> Request<'a> {
         let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        Request { method: "GET", target: target.as_bytes(), headers }
+        Request::new("GET", target.as_bytes(), headers)
     }
 
     fn bearer() -> Vec<Location> {

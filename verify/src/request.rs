@@ -1,6 +1,6 @@
 //! The view of a request that the core decides on.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cmp::Ordering, fmt};
 
 use crate::denial::Denial;
 
@@ -20,6 +20,7 @@ const MAX_PATH_BYTES: usize = 8 * 1024;
 /// or that is itself encoded and would encode something if decoded twice; a `#`; text that is not
 /// UTF-8. Each of these in its plain and in its encoded form.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Request<'a> {
     /// The method, as sent.
     pub method: &'a str,
@@ -27,9 +28,54 @@ pub struct Request<'a> {
     pub target: &'a [u8],
     /// All header fields in their order, repeated ones too. Names are compared without case.
     pub headers: Vec<(&'a str, &'a [u8])>,
+    /// The host and port that the client asks for (`:authority` of HTTP/2, `Host` of HTTP/1.1).
+    pub authority: &'a [u8],
+    /// `https` or `http`.
+    pub scheme: &'a str,
+    /// What the host's own configuration says of the route.
+    pub route: Route<'a>,
+    /// The value of the filter state that [`crate::Policy::filter_state_name`] names.
+    pub filter_state: Option<&'a str>,
+}
+
+/// What a host's configuration says of the route of a request (Envoy's `PerRouteConfig`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Route<'a> {
+    /// Nothing: the policy's rules decide.
+    #[default]
+    Rules,
+    /// `disabled`: no token is needed.
+    Disabled,
+    /// `requirement_name`: an entry of the policy's `requirement_map`.
+    Requirement(&'a str),
 }
 
 impl<'a> Request<'a> {
+    /// A request over `https` whose authority is its `Host` field, and of whose route the host says
+    /// nothing.
+    #[must_use]
+    pub fn new(method: &'a str, target: &'a [u8], headers: Vec<(&'a str, &'a [u8])>) -> Self {
+        let host = headers.iter().find(|field| field.0.eq_ignore_ascii_case("host"));
+        let authority = host.map_or(&b""[..], |field| field.1);
+        let (scheme, route, filter_state) = ("https", Route::Rules, None);
+        Self { method, target, headers, authority, scheme, route, filter_state }
+    }
+
+    /// Whether it is a gRPC call (Envoy's `grpc` matcher).
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.values("content-type").any(|value| {
+            value
+                .strip_prefix(b"application/grpc")
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+        })
+    }
+
+    /// Whether a browser asks what it may ask (Fetch §3.2.2, CORS-preflight request).
+    pub(crate) fn is_cors_preflight(&self) -> bool {
+        let says = |name| self.values(name).any(|value| !value.is_empty());
+        self.method == "OPTIONS" && says("origin") && says("access-control-request-method")
+    }
+
     /// All values of a header field, in their order.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let same = move |field: &&(&'a str, &'a [u8])| field.0.eq_ignore_ascii_case(name);
@@ -102,9 +148,17 @@ pub(crate) fn decode_path(raw: &[u8]) -> Option<Cow<'_, str>> {
 /// Whether some service would read `sent` as `name`: upstreams in the CGI tradition read `X_User` as
 /// `X-User`, and some fold every sign and ignore case.
 pub(crate) fn is_copy(sent: &[u8], name: &str) -> bool {
-    let fold =
-        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    sent.iter().copied().map(fold).eq(name.bytes().map(fold))
+    sent.len() == name.len() && cmp_folded(sent, name.as_bytes()).is_eq()
+}
+
+/// The order in which copies of one name are equal.
+pub(crate) fn cmp_folded(one: &[u8], other: &[u8]) -> Ordering {
+    one.iter().copied().map(fold).cmp(other.iter().copied().map(fold))
+}
+
+/// A byte of a name as its most forgetful reader takes it.
+pub(crate) fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 /// Decodes `%XX` once; `None` where a `%` encodes nothing.
@@ -121,6 +175,16 @@ fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
         });
     }
     Some(Cow::Owned(decoded))
+}
+
+/// Decodes a part of a query: `%XX`, and `+` as a space.
+pub(crate) fn decode_form(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(text);
+    }
+    let spaced: Vec<u8> =
+        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    Cow::Owned(decode_leniently(&spaced))
 }
 
 /// Decodes `%XX` once and leaves a `%` that encodes nothing as it is, as many services do.
@@ -170,7 +234,7 @@ mod tests {
     use super::*;
 
     fn path(target: &str) -> Option<String> {
-        let request = Request { method: "GET", target: target.as_bytes(), headers: Vec::new() };
+        let request = Request::new("GET", target.as_bytes(), Vec::new());
         request.path().ok().map(Cow::into_owned)
     }
 
@@ -220,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_method_is_spelled_in_one_way() {
-        let method = |method| Request { method, target: b"/", headers: vec![] }.method().is_ok();
+        let method = |method| Request::new(method, b"/", vec![]).method().is_ok();
         assert!(method("GET") && method("VERSION-CONTROL"));
         assert!(!["", "get", "Get", "GET ", "G\u{c9}T", "X1"].into_iter().any(method));
     }
@@ -238,7 +302,7 @@ mod tests {
     #[test]
     fn debug_output_hides_values() {
         let headers = vec![("authorization", &b"Bearer abc"[..])];
-        let request = Request { method: "GET", target: b"/?t=abc", headers };
+        let request = Request::new("GET", b"/?t=abc", headers);
         let text = format!("{request:?}");
         assert!(text.contains("authorization") && !text.contains("abc"), "{text}");
     }
@@ -247,7 +311,7 @@ mod tests {
     fn a_path_has_its_bound() {
         let code = |length| {
             let target = "/".to_owned() + &"a".repeat(length - 1);
-            let request = Request { method: "GET", target: target.as_bytes(), headers: vec![] };
+            let request = Request::new("GET", target.as_bytes(), vec![]);
             request.path().err().map(|denial| denial.code())
         };
         assert_eq!(code(MAX_PATH_BYTES), None);
@@ -257,7 +321,7 @@ mod tests {
     #[test]
     fn finds_all_values_of_a_field_whatever_its_case() {
         let headers = vec![("a", &b"1"[..]), ("B", &b"2"[..]), ("A", &b"3"[..])];
-        let request = Request { method: "GET", target: b"/?x=1?y", headers };
+        let request = Request::new("GET", b"/?x=1?y", headers);
         assert_eq!(request.values("A").collect::<Vec<_>>(), [b"1", b"3"]);
         assert_eq!(request.query(), Some(&b"x=1?y"[..]));
     }

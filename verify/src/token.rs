@@ -4,6 +4,8 @@
 
 use std::{fmt, time::Duration};
 
+use serde_json::{Map, Value};
+
 use crate::{
     algorithm::Algorithm,
     claims::{ClaimRules, Claims},
@@ -55,6 +57,13 @@ impl<'t> UnverifiedToken<'t> {
         self.claims.string("iss")
     }
 
+    /// A token whose claims nobody has checked, as if they had been.
+    ///
+    /// Only for what says aloud that it is unverified (`extract_only_without_validation`).
+    pub(crate) fn dangerous_assume_verified(&self) -> VerifiedToken<'_> {
+        VerifiedToken(self)
+    }
+
     /// The header's `alg`. Not to be trusted; the key decides.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -100,6 +109,9 @@ impl<'t> SignedToken<'t> {
     /// The first rule that is broken. Expiry is judged last: [`Denial::TokenExpired`] says that
     /// everything else is in order.
     pub fn check(self, rules: &ClaimRules, now: Duration) -> Result<VerifiedToken<'t>, Denial> {
+        if !rules.token_types.iter().any(|name| *name == self.0.jws.token_type()) {
+            return Err(Denial::TypeNotAllowed);
+        }
         self.0.claims.check(rules, now)?;
         Ok(VerifiedToken(self.0))
     }
@@ -110,6 +122,11 @@ impl VerifiedToken<'_> {
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.0.claims
+    }
+
+    /// The members of the header.
+    pub(crate) fn header(&self) -> &Map<String, Value> {
+        &self.0.jws.header
     }
 
     /// The claims as the token spells them: base64url of JSON.

@@ -16,7 +16,8 @@ use jwt_compact::{
     jwk::JsonWebKey,
 };
 use postern_verify::{
-    Algorithm as Alg, Decision, Forward, KeyRing, Policy, PublicKey, Request, SignatureVerifier,
+    Algorithm as Alg, Answer, Decision, Denied, Forward, Gate, Policy, PublicKey, Request,
+    SignatureVerifier,
 };
 use serde_json::{Value, json};
 
@@ -92,24 +93,72 @@ fn policy(requires: Value, changes: Value) -> Value {
         {"match": {"prefix": "/api/"}, "requires": requires}]})
 }
 
-fn decide(policy: &Value, target: &str, headers: &[(&str, &str)]) -> Decision {
-    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
-    let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-    let request = Request { method: "GET", target: target.as_bytes(), headers };
-    policy.decide(&request, &KeyRing::new(&policy), Duration::from_secs(NOW))
+/// A decision that owns what it says.
+#[derive(Debug)]
+enum Verdict {
+    Allow(Changes),
+    Deny(Box<Denied>),
+    AwaitKeys,
 }
 
-fn code(decision: &Decision) -> &'static str {
-    match decision {
-        Decision::Allow(_) => "allow",
-        Decision::Deny(denial) => denial.code(),
-        Decision::AwaitKeys(_) => "await",
+/// What a [`Forward`] says.
+#[derive(Debug, Default, PartialEq)]
+struct Changes {
+    removed: Vec<String>,
+    set: Vec<(String, String)>,
+    target: Option<String>,
+}
+
+impl Changes {
+    fn of(forward: &Forward<'_>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self {
+            removed: forward.removed_headers().map(str::to_ascii_lowercase).collect(),
+            set: forward
+                .set_headers()
+                .map(|(name, value)| (name.to_owned(), text(value)))
+                .collect(),
+            target: forward.target().map(text),
+        }
+    }
+
+    fn sets(&self, expected: &[(&str, &str)]) -> bool {
+        self.set
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .eq(expected.iter().copied())
     }
 }
 
-fn allowed(decision: Decision) -> Forward {
-    match decision {
-        Decision::Allow(forward) => forward,
+fn gate(policy: &Value) -> Gate {
+    Gate::new(Policy::parse(policy.to_string().as_bytes()).unwrap())
+}
+
+fn decide_by(gate: &mut Gate, target: &str, headers: &[(&str, &str)]) -> Verdict {
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    let request = Request::new("GET", target.as_bytes(), headers);
+    match gate.decide(&request, Duration::from_secs(NOW)) {
+        Decision::Allow(forward) => Verdict::Allow(Changes::of(&forward)),
+        Decision::Deny(denied) => Verdict::Deny(denied),
+        Decision::AwaitKeys(_) => Verdict::AwaitKeys,
+    }
+}
+
+fn decide(policy: &Value, target: &str, headers: &[(&str, &str)]) -> Verdict {
+    decide_by(&mut gate(policy), target, headers)
+}
+
+fn code(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow(_) => "allow",
+        Verdict::Deny(denied) => denied.denial.code(),
+        Verdict::AwaitKeys => "await",
+    }
+}
+
+fn allowed(verdict: Verdict) -> Changes {
+    match verdict {
+        Verdict::Allow(changes) => changes,
         other => panic!("{other:?}"),
     }
 }
@@ -147,15 +196,12 @@ impl SignatureVerifier for Trusting {
 #[test]
 fn a_host_is_asked_where_it_answers_and_only_there() {
     let policy = policy(json!({"provider_name": "a"}), json!({}));
-    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
     let token = token();
     let (signed, _) = token.rsplit_once('.').unwrap();
     let forged = bearer(&format!("{signed}.{}", encode([1; 64])));
     let code = |host| {
-        let headers = vec![("authorization", forged.as_bytes())];
-        let request = Request { method: "GET", target: b"/api/x", headers };
-        let keys = KeyRing::new(&policy).with_signatures(Box::new(host));
-        code(&policy.decide(&request, &keys, Duration::from_secs(NOW)))
+        let mut gate = gate(&policy).with_signatures(Box::new(host));
+        code(&decide_by(&mut gate, "/api/x", &[("authorization", &forged)]))
     };
     assert_eq!(code(Trusting(Alg::Es256)), "allow");
     assert_eq!(code(Trusting(Alg::EdDsa)), "signature_invalid");
@@ -296,10 +342,9 @@ fn identity_goes_upstream_and_the_token_does_not() {
         ("x.user", "root"),
     ];
     let forward = allowed(decide(&policy, "/api/x", &headers));
-    assert_eq!(forward.remove_headers, ["x-user", "x.user", "x_user", "authorization"]);
-    let payload = token.split('.').nth(1).unwrap().as_bytes().to_vec();
-    let expected = [("x-p".to_owned(), payload), ("x-user".to_owned(), b"alice".to_vec())];
-    assert_eq!(forward.set_headers, expected);
+    assert_eq!(forward.removed, ["x-user", "x_user", "x.user", "authorization"]);
+    let payload = token.split('.').nth(1).unwrap();
+    assert!(forward.sets(&[("x-p", payload), ("x-user", "alice")]), "{forward:?}");
     assert_eq!(forward.target, None);
 }
 
@@ -307,8 +352,8 @@ fn identity_goes_upstream_and_the_token_does_not() {
 fn identity_headers_are_removed_from_open_paths_too() {
     let policy = policy(json!({"provider_name": "a"}), json!({}));
     let forward = allowed(decide(&policy, "/open", &[("X-User", "root"), ("other", "1")]));
-    assert_eq!(forward.remove_headers, ["x-user"]);
-    assert_eq!(forward.set_headers, []);
+    assert_eq!(forward.removed, ["x-user"]);
+    assert!(forward.sets(&[]), "{forward:?}");
 }
 
 #[test]
@@ -319,13 +364,13 @@ fn tokens_are_stripped_from_wherever_they_stood() {
     let token = token();
     let target = format!("/api/x?a=1&t={token}");
     let forward = allowed(decide(&policy, &target, &[]));
-    assert_eq!(forward.target.as_deref(), Some(&b"/api/x?a=1"[..]));
+    assert_eq!(forward.target.as_deref(), Some("/api/x?a=1"));
     let cookie = format!("a=1; t={token}");
     let forward = allowed(decide(&policy, "/api/x", &[("cookie", &cookie)]));
-    assert_eq!(forward.remove_headers, ["cookie"]);
-    assert_eq!(forward.set_headers[0], ("cookie".to_owned(), b"a=1".to_vec()));
+    assert_eq!(forward.removed, ["cookie"]);
+    assert!(forward.sets(&[("x-user", "alice"), ("cookie", "a=1")]), "{forward:?}");
     let forward = allowed(decide(&policy, "/api/x", &[("x-token", &token)]));
-    assert_eq!(forward.remove_headers, ["x-token"]);
+    assert_eq!(forward.removed, ["x-token"]);
     let twice = decide(&policy, &target, &[("x-token", &token)]);
     assert_eq!(code(&twice), "multiple_tokens");
     let elsewhere = decide(&policy, "/api/x", &[("authorization", &format!("Bearer {token}"))]);
@@ -336,7 +381,7 @@ fn tokens_are_stripped_from_wherever_they_stood() {
 fn forward_keeps_the_token() {
     let policy = policy(json!({"provider_name": "a"}), json!({"forward": true}));
     let forward = allowed(decide(&policy, "/api/x", &[("authorization", &bearer(&token()))]));
-    assert_eq!(forward.remove_headers, Vec::<String>::new());
+    assert_eq!(forward.removed, Vec::<String>::new());
 }
 
 fn bearer(token: &str) -> String {
@@ -392,8 +437,8 @@ fn all_can_be_satisfied_by_tokens_in_several_places() {
     let (bearer, cookie) = (bearer(&foreign_token()), format!("t={}", token()));
     let headers = [("authorization", bearer.as_str()), ("cookie", cookie.as_str())];
     let forward = allowed(decide(&policy, "/api/x", &headers));
-    assert_eq!(forward.remove_headers, ["authorization", "cookie"]);
-    assert_eq!(forward.set_headers, [("x-user".to_owned(), b"alice".to_vec())]);
+    assert_eq!(forward.removed, ["authorization", "cookie"]);
+    assert!(forward.sets(&[("x-user", "alice")]), "{forward:?}");
 }
 
 #[test]
@@ -401,10 +446,10 @@ fn a_failed_token_does_not_reach_the_upstream_either() {
     let policy = policy(json!({"allow_missing_or_failed": {}}), json!({}));
     let forged = bearer(&token().replace('.', ".A"));
     let forward = allowed(decide(&policy, "/api/x", &[("authorization", &forged)]));
-    assert_eq!(forward.remove_headers, ["authorization"]);
-    assert_eq!(forward.set_headers, []);
+    assert_eq!(forward.removed, ["authorization"]);
+    assert!(forward.sets(&[]), "{forward:?}");
     let basic = allowed(decide(&policy, "/api/x", &[("authorization", "Basic eA==")]));
-    assert_eq!(basic, Forward::default());
+    assert_eq!(basic, Changes::default());
 }
 
 #[test]
@@ -416,7 +461,7 @@ fn forward_keeps_no_token_that_was_not_verified() {
     );
     let forged = bearer(&token().replace('.', ".A"));
     let forward = allowed(decide(&policy, "/api/x", &[("authorization", &forged)]));
-    assert_eq!(forward.remove_headers, ["authorization"]);
+    assert_eq!(forward.removed, ["authorization"]);
 }
 
 #[test]
@@ -427,11 +472,11 @@ fn a_token_in_a_place_that_was_not_needed_is_stripped_too() {
     let (token, forged) = (token(), bearer("forged"));
     let headers = [("x-token", token.as_str()), ("authorization", forged.as_str())];
     let forward = allowed(decide(&policy, "/api/x", &headers));
-    assert_eq!(forward.remove_headers, ["authorization"], "the verified one says `forward`");
+    assert_eq!(forward.removed, ["authorization"], "the verified one says `forward`");
     let foreign = bearer(&foreign_token());
     let headers = [("x-token", "forged"), ("authorization", foreign.as_str())];
     let forward = allowed(decide(&policy, "/api/x", &headers));
-    assert_eq!(forward.remove_headers, ["x-token", "authorization"]);
+    assert_eq!(forward.removed, ["x-token", "authorization"]);
     // Which of the two counts is what readers could disagree on.
     let headers = [("x-token", token.as_str()), ("x.token", "forged")];
     assert_eq!(code(&decide(&policy, "/api/x", &headers)), "multiple_tokens");
@@ -476,32 +521,33 @@ fn what_a_failed_alternative_has_verified_does_not_go_upstream() {
         json!({"requires_any": {"requirements": [both, {"allow_missing_or_failed": {}}]}});
     let policy = policy(requires, json!({}));
     let forward = allowed(decide(&policy, "/api/x", &[("authorization", &bearer(&token()))]));
-    assert_eq!(forward.set_headers, []);
-    assert_eq!(forward.remove_headers, ["authorization"]);
+    assert!(forward.sets(&[]), "{forward:?}");
+    assert_eq!(forward.removed, ["authorization"]);
 }
 
 #[test]
 fn a_denial_is_answered_by_the_book() {
     let policy = policy(json!({"provider_name": "a"}), json!({}));
     let answer = |target, headers: &[(&str, &str)]| match decide(&policy, target, headers) {
-        Decision::Deny(denial) => denial.answer(),
+        Verdict::Deny(denied) => denied.answer,
         other => panic!("{other:?}"),
     };
+    let challenge = |answer: &Answer| {
+        let field = answer.headers.iter().find(|field| field.0 == "www-authenticate");
+        field.map(|field| field.1.clone())
+    };
     let missing = answer("/api/x", &[]);
-    assert_eq!((missing.status, missing.code), (401, "token_missing"));
-    assert_eq!(missing.www_authenticate.as_deref(), Some("Bearer realm=\"postern\""));
+    assert_eq!(missing.status, 401);
+    assert!(missing.body.contains(r#""code":"token_missing""#), "{}", missing.body);
+    assert_eq!(challenge(&missing).as_deref(), Some("Bearer realm=\"postern\""));
     let invalid = answer("/api/x", &[("authorization", "Bearer x")]);
     assert_eq!(
-        invalid.www_authenticate.as_deref(),
+        challenge(&invalid).as_deref(),
         Some(
             "Bearer realm=\"postern\", error=\"invalid_token\", \
              error_description=\"the token is not a JWS in compact form\""
         )
     );
-    assert_eq!(
-        invalid.body(),
-        r#"{"code":"token_malformed","message":"the token is not a JWS in compact form"}"#
-    );
     let closed = answer("/elsewhere", &[]);
-    assert_eq!((closed.status, closed.www_authenticate), (403, None));
+    assert_eq!((closed.status, challenge(&closed)), (403, None));
 }

@@ -1,22 +1,48 @@
 //! The policy: which requests need a token of which provider. Names follow Envoy's `jwt_authn`.
 
+mod conditions;
+mod domains;
+mod duration;
 mod error;
+mod field_match;
+mod key_source;
+mod path_template;
 mod provider;
 mod raw;
+mod requirement;
+mod route_match;
 mod rule;
+mod string_matcher;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::raw::RawPolicy;
-pub use self::{error::PolicyError, provider::RemoteJwks};
 pub(crate) use self::{
-    provider::{KeySource, Location, Provider},
-    rule::{Fallback, ProviderIndex, Requirement, Rule},
+    conditions::Conditions,
+    domains::DOMAIN,
+    key_source::{Discovery, KeyFetching, KeySource},
+    provider::{Location, MetadataKeys, PayloadHeader, Provider},
+    requirement::{Check, Fallback, Need, OPEN, ProviderIndex, Requirement},
+    rule::{DenyResponse, Redirect, Rule},
+    string_matcher::StringMatcher,
 };
-use crate::{denial::Denial, json, request::Request};
+pub use self::{error::PolicyError, key_source::HttpUri};
+use self::{
+    raw::{RawFilterStateRules, RawPolicy, RawRequirement},
+    requirement::Compiler,
+};
+use crate::{
+    denial::Denial,
+    json,
+    request::{Request, Route, cmp_folded, fold},
+};
+
+/// The bound of the cache of verified tokens where the policy names none: 8 MiB.
+const DEFAULT_CACHE_BYTES: u64 = 8 << 20;
+/// 1 GiB
+const MAX_CACHE_BYTES: u64 = 1 << 30;
 
 /// A validated policy. The first rule that matches a request decides what it needs; a request
 /// that no rule matches is denied.
@@ -24,7 +50,46 @@ use crate::{denial::Denial, json, request::Request};
 pub struct Policy {
     pub(crate) providers: Vec<Provider>,
     rules: Vec<Rule>,
-    identity_headers: BTreeSet<String>,
+    requirement_map: BTreeMap<String, Requirement>,
+    filter_state_rules: Option<FilterStateRules>,
+    bypass_cors_preflight: bool,
+    pub(crate) strip_failure_response: bool,
+    stat_prefix: Option<String>,
+    pub(crate) cache_bytes: usize,
+    /// Whether any rule asks for more of a token than its validity.
+    pub(crate) has_conditions: bool,
+    identity_headers: IdentityHeaders,
+}
+
+/// Requirements by the value of a host's filter state.
+#[derive(Debug)]
+struct FilterStateRules {
+    name: String,
+    requirements: BTreeMap<String, Requirement>,
+}
+
+/// What a policy demands of a request.
+pub(crate) struct Demand<'p> {
+    pub(crate) requirement: &'p Requirement,
+    /// The rule that says so, if it was one.
+    pub(crate) rule: Option<&'p Rule>,
+}
+
+/// Header names in the order of their folded spelling, so that a copy is found by bisection.
+#[derive(Debug)]
+struct IdentityHeaders(Vec<String>);
+
+impl IdentityHeaders {
+    fn new<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let mut sorted: Vec<String> = names.map(str::to_owned).collect();
+        sorted.sort_by_key(|name| name.bytes().map(fold).collect::<Vec<u8>>());
+        sorted.dedup();
+        Self(sorted)
+    }
+
+    fn has_copy(&self, sent: &str) -> bool {
+        self.0.binary_search_by(|name| cmp_folded(name.as_bytes(), sent.as_bytes())).is_ok()
+    }
 }
 
 impl Policy {
@@ -42,49 +107,153 @@ impl Policy {
             let member = format!("providers.{name}");
             providers.push(Provider::new(&name, from_value(value, &member)?)?);
         }
-        let names: BTreeMap<String, ProviderIndex> = providers
-            .iter()
-            .enumerate()
-            .map(|(index, provider)| (provider.name.clone(), index))
-            .collect();
+        let mut compiler = Compiler::new(&providers);
+        let requirement_map = compile(&mut compiler, &raw.requirement_map, "requirement_map")?;
+        let filter_state_rules =
+            filter_state_rules(&mut compiler, raw.filter_state_rules.as_ref())?;
         let mut rules = Vec::new();
         for (index, value) in raw.rules.into_iter().enumerate() {
             let raw = from_value(value, &format!("rules[{index}]"))?;
-            rules.push(Rule::new(raw, index, &names)?);
+            let named = |name: &str| requirement_map.get(name).cloned();
+            rules.push(Rule::new(&raw, index, &mut compiler, named)?);
         }
-        let identity_headers =
-            providers.iter().flat_map(Provider::identity_headers).map(str::to_owned).collect();
-        Ok(Self { providers, rules, identity_headers })
+        let cache_bytes = raw.verified_token_cache.map_or(DEFAULT_CACHE_BYTES, |raw| raw.max_bytes);
+        let policy = Self {
+            identity_headers: IdentityHeaders(Vec::new()),
+            requirement_map,
+            filter_state_rules,
+            bypass_cors_preflight: raw.bypass_cors_preflight,
+            strip_failure_response: raw.strip_failure_response,
+            stat_prefix: stat_prefix(raw.stat_prefix)?,
+            cache_bytes: bounded_cache(cache_bytes)?,
+            has_conditions: rules.iter().any(|rule| !rule.conditions.is_empty()),
+            providers,
+            rules,
+        };
+        let identity_headers = IdentityHeaders::new(policy.names_of_identity_headers());
+        Ok(Self { identity_headers, ..policy })
     }
 
-    /// Names of the providers, in the order that their indices in [`crate::Fetch`] count.
+    /// Names of the providers, in the order that their indices in [`crate::KeySetId`] count.
     pub fn provider_names(&self) -> impl Iterator<Item = &str> {
         self.providers.iter().map(|provider| provider.name.as_str())
     }
 
-    /// The providers whose keys are fetched, by name.
-    pub fn remote_providers(&self) -> impl Iterator<Item = (&str, &RemoteJwks)> {
-        self.providers.iter().filter_map(|provider| match &provider.keys {
-            KeySource::Remote(remote) => Some((provider.name.as_str(), remote)),
-            KeySource::Local(_) => None,
+    /// What the policy says to fetch: the member that says so, such as
+    /// `providers.shop.remote_jwks.http_uri`, and from where.
+    pub fn http_uris(&self) -> impl Iterator<Item = (String, &HttpUri)> {
+        self.providers.iter().filter_map(|provider| {
+            let (member, http_uri) = provider.keys.http_uri()?;
+            Some((format!("providers.{}.{member}", provider.name), http_uri))
         })
     }
 
-    /// All headers that any provider may set, in lower case. They are removed from every request
+    /// All headers that the policy may set, in lower case. They are removed from every request
     /// that comes in, whether or not it carries a token.
     pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
-        self.identity_headers.iter().map(String::as_str)
+        self.identity_headers.0.iter().map(String::as_str)
     }
 
-    /// What the first matching rule demands of a request.
-    pub(crate) fn requirement(&self, request: &Request<'_>) -> Result<&Requirement, Denial> {
-        let (method, path) = (request.method()?, request.path()?);
-        self.rules
-            .iter()
-            .find(|rule| rule.matches(method, &path))
-            .map(|rule| &rule.requirement)
+    /// The filter state whose value the host is to show as [`Request::filter_state`], if any.
+    #[must_use]
+    pub fn filter_state_name(&self) -> Option<&str> {
+        self.filter_state_rules.as_ref().map(|rules| rules.name.as_str())
+    }
+
+    /// What the names of the host's metrics begin with, if anything.
+    #[must_use]
+    pub fn stat_prefix(&self) -> Option<&str> {
+        self.stat_prefix.as_deref()
+    }
+
+    /// Whether a service might take a header of this name for one that the policy sets.
+    pub(crate) fn is_identity_header(&self, sent: &str) -> bool {
+        self.identity_headers.has_copy(sent)
+    }
+
+    /// What is demanded of a request whose decoded path is `path`: what the host says of its route,
+    /// or else the first matching rule, or else the host's filter state.
+    pub(crate) fn demand(
+        &self,
+        request: &Request<'_>,
+        method: &str,
+        path: &str,
+    ) -> Result<Demand<'_>, Denial> {
+        let bare = |requirement| Demand { requirement, rule: None };
+        if self.bypass_cors_preflight && request.is_cors_preflight() {
+            return Ok(bare(&OPEN));
+        }
+        match request.route {
+            Route::Disabled => return Ok(bare(&OPEN)),
+            Route::Requirement(name) => {
+                let named = self.requirement_map.get(name);
+                return named.map(bare).ok_or(Denial::RequirementUnknown);
+            }
+            Route::Rules => {}
+        }
+        if let Some(rule) = self.rules.iter().find(|rule| rule.matches(request, method, path)) {
+            return Ok(Demand { requirement: &rule.requirement, rule: Some(rule) });
+        }
+        let by_state = self.filter_state_rules.as_ref().zip(request.filter_state);
+        by_state
+            .and_then(|(rules, value)| rules.requirements.get(value))
+            .map(bare)
             .ok_or(Denial::NoMatchingRule)
     }
+
+    fn names_of_identity_headers(&self) -> impl Iterator<Item = &str> {
+        let of_providers = self.providers.iter().flat_map(Provider::identity_headers);
+        let reports = self.rules.iter().filter_map(|rule| rule.report_header.as_deref());
+        let by_state = self.filter_state_rules.iter().flat_map(|rules| rules.requirements.values());
+        let requirements = self.rules.iter().map(|rule| &rule.requirement);
+        let requirements = requirements.chain(self.requirement_map.values()).chain(by_state);
+        let statuses = requirements.filter_map(|requirement| match &requirement.need {
+            Need::ExtractOnly { status_header } => Some(status_header.as_str()),
+            _ => None,
+        });
+        of_providers.chain(reports).chain(statuses)
+    }
+}
+
+fn compile(
+    compiler: &mut Compiler<'_>,
+    raw: &BTreeMap<String, RawRequirement>,
+    member: &str,
+) -> Result<BTreeMap<String, Requirement>, PolicyError> {
+    let mut compiled = BTreeMap::new();
+    for (name, raw) in raw {
+        compiled.insert(name.clone(), compiler.compile(raw, &format!("{member}.{name}"))?);
+    }
+    Ok(compiled)
+}
+
+fn filter_state_rules(
+    compiler: &mut Compiler<'_>,
+    raw: Option<&RawFilterStateRules>,
+) -> Result<Option<FilterStateRules>, PolicyError> {
+    let Some(raw) = raw else { return Ok(None) };
+    if raw.name.is_empty() {
+        return Err(PolicyError::new("filter_state_rules.name", "it must not be empty"));
+    }
+    let requirements = compile(compiler, &raw.requires, "filter_state_rules.requires")?;
+    Ok(Some(FilterStateRules { name: raw.name.clone(), requirements }))
+}
+
+fn stat_prefix(raw: Option<String>) -> Result<Option<String>, PolicyError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match raw {
+        Some(prefix) if prefix.is_empty() || !prefix.bytes().all(is_plain) => {
+            Err(PolicyError::new("stat_prefix", "it is letters, digits, `-`, `_` and `.`"))
+        }
+        prefix => Ok(prefix),
+    }
+}
+
+fn bounded_cache(bytes: u64) -> Result<usize, PolicyError> {
+    usize::try_from(bytes).ok().filter(|_| bytes <= MAX_CACHE_BYTES).ok_or_else(|| {
+        let reason = format!("it may be at most {MAX_CACHE_BYTES}");
+        PolicyError::new("verified_token_cache.max_bytes", reason)
+    })
 }
 
 /// A `null` is most often a template that found no value, and `requires: null` would open a path.
@@ -124,7 +293,11 @@ fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("invalid ") => {
             let kind = value_start(found).and_then(|start| found.get(..start)).unwrap_or(found);
-            let expected = if expected == "u32" { "a whole number" } else { expected };
+            let expected = if matches!(expected, "u16" | "u32" | "u64" | "i64") {
+                "a whole number"
+            } else {
+                expected
+            };
             format!("{}, expected {expected}", kind.trim_end())
         }
         _ => message.to_owned(),

@@ -1,12 +1,17 @@
 //! A provider: a trusted issuer, where its tokens stand, and what of them goes upstream.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
+    conditions::{DOTTED_PATH, dotted_path},
+    domains::{self, DOMAIN, Domains},
+    duration::RawDuration,
     error::PolicyError,
-    raw::{RawClaimToHeader, RawHeaderSource, RawProvider, RawRemoteJwks},
+    key_source::KeySource,
+    raw::{RawClaimToHeader, RawHeaderSource, RawProvider},
+    string_matcher::StringMatcher,
 };
-use crate::{algorithm::Algorithm, claims::ClaimRules, jwk::KeyKinds, jwk_set::JwkSet};
+use crate::{algorithm::Algorithm, claims::ClaimRules, jws::media_type, token::MAX_TOKEN_BYTES};
 
 /// Envoy's default for `clock_skew_seconds`.
 const DEFAULT_CLOCK_SKEW_SECONDS: u32 = 60;
@@ -34,36 +39,32 @@ pub(crate) struct Provider {
     pub(crate) keys: KeySource,
     pub(crate) locations: Vec<Location>,
     pub(crate) forward: bool,
-    pub(crate) payload_header: Option<String>,
+    pub(crate) payload_header: Option<PayloadHeader>,
     pub(crate) claim_headers: Vec<ClaimHeader>,
+    pub(crate) metadata: MetadataKeys,
+    pub(crate) clear_route_cache: bool,
+    /// Longer tokens are verified each time.
+    pub(crate) max_cached_token_bytes: usize,
+    /// Where `issuer` is a template: the names that may stand in it.
+    pub(crate) domains: Option<Domains>,
 }
 
-/// Where a provider's keys come from.
+/// The header that all claims go upstream in.
 #[derive(Debug)]
-pub(crate) enum KeySource {
-    Local(JwkSet),
-    Remote(RemoteJwks),
+pub(crate) struct PayloadHeader {
+    pub(crate) name: Arc<str>,
+    /// Whether its base64url is padded.
+    pub(crate) padded: bool,
 }
 
-/// How a provider's JWK Set is fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteJwks {
-    /// Host and port of the URI, as the `Host` header wants it.
-    pub authority: String,
-    /// Path and query of the URI; begins with `/`.
-    pub path: String,
-    /// `https` or `http`.
-    pub scheme: String,
-    /// Envoy's cluster that leads there. Other hosts do not need it.
-    pub cluster: Option<String>,
-    /// How long one fetch may take. Default 5 s, 100 ms to 60 s.
-    pub timeout: Duration,
-    /// How long a fetched set counts as fresh, where its `Cache-Control` does not say less.
-    /// Default 5 min, 1 s to 24 h.
-    pub cache_duration: Duration,
-    /// How long the last good set is used when it cannot be refreshed, counted from its last
-    /// good fetch. Default 24 h, 1 s to 30 days; never less than `cache_duration`.
-    pub max_stale: Duration,
+/// What goes into the host's metadata, and under which keys.
+#[derive(Debug, Default)]
+pub(crate) struct MetadataKeys {
+    pub(crate) payload: Option<String>,
+    pub(crate) header: Option<String>,
+    pub(crate) failed_status: Option<String>,
+    /// Claims whose words become an array in the payload's metadata.
+    pub(crate) space_delimited_claims: Vec<String>,
 }
 
 /// A place where a token may stand.
@@ -77,53 +78,181 @@ pub(crate) enum Location {
 /// A claim that goes upstream as a header.
 #[derive(Debug)]
 pub(crate) struct ClaimHeader {
-    pub(crate) header_name: String,
+    pub(crate) header_name: Arc<str>,
     pub(crate) claim_path: Vec<String>,
 }
 
 impl Provider {
     pub(super) fn new(name: &str, raw: RawProvider) -> Result<Self, PolicyError> {
         let member = |field: &str| format!("providers.{name}.{field}");
-        if raw.issuer.is_empty() {
-            return Err(PolicyError::new(member("issuer"), "it must not be empty"));
-        }
-        let skew = raw.clock_skew_seconds.unwrap_or(DEFAULT_CLOCK_SKEW_SECONDS);
-        if skew > MAX_CLOCK_SKEW_SECONDS {
-            let reason = format!("it may be at most {MAX_CLOCK_SKEW_SECONDS}");
-            return Err(PolicyError::new(member("clock_skew_seconds"), reason));
-        }
-        if raw.audiences.as_ref().is_some_and(Vec::is_empty) {
-            let reason = "it must not be empty; leave it out to accept any audience";
-            return Err(PolicyError::new(member("audiences"), reason));
-        }
         let algorithms = algorithms(raw.algorithms.as_deref(), &member("algorithms"))?;
         let locations = locations(&raw, &member)?;
-        let payload_header = raw
-            .forward_payload_header
-            .as_deref()
-            .map(|header| identity_header(header, &member("forward_payload_header")))
-            .transpose()?;
+        let domains = raw.domains.as_ref().map(|raw| Domains::new(raw, &member("domains")));
+        let domains = domains.transpose()?;
+        let issuer = raw.issuer.as_deref().unwrap_or_default();
+        if raw.openid_discovery.is_some() && issuer.is_empty() {
+            let reason = "it is the configuration of one issuer, so `issuer` is needed";
+            return Err(PolicyError::new(member("openid_discovery"), reason));
+        }
+        domains::check_issuer(issuer, domains.as_ref())
+            .map_err(|reason| PolicyError::new(member("issuer"), reason))?;
         Ok(Self {
             name: name.to_owned(),
-            keys: key_source(&raw, &algorithms, &member)?,
+            keys: KeySource::new(&raw, issuer, &algorithms, domains.as_ref(), &member)?,
+            domains,
             algorithms,
             locations,
             forward: raw.forward,
-            payload_header,
+            payload_header: payload_header(&raw, &member)?,
             claim_headers: claim_headers(&raw.claim_to_headers, &member("claim_to_headers"))?,
-            claim_rules: ClaimRules {
-                issuer: raw.issuer,
-                audiences: raw.audiences.unwrap_or_default(),
-                clock_skew: Duration::from_secs(skew.into()),
-            },
+            metadata: metadata_keys(&raw, &member)?,
+            clear_route_cache: raw.clear_route_cache,
+            max_cached_token_bytes: max_cached_token_bytes(&raw),
+            claim_rules: claim_rules(raw, &member)?,
+        })
+    }
+
+    /// The `iss` of its tokens, of this domain where it has domains.
+    pub(crate) fn issuer(&self, domain: Option<&str>) -> Option<Cow<'_, str>> {
+        let issuer = self.claim_rules.issuer.as_deref()?;
+        Some(match domain {
+            Some(domain) => Cow::Owned(issuer.replace(DOMAIN, domain)),
+            None => Cow::Borrowed(issuer),
         })
     }
 
     /// Names of all headers that this provider may set.
     pub(crate) fn identity_headers(&self) -> impl Iterator<Item = &str> {
-        let claims = self.claim_headers.iter().map(|header| header.header_name.as_str());
-        self.payload_header.as_deref().into_iter().chain(claims)
+        let claims = self.claim_headers.iter().map(|header| &*header.header_name);
+        self.payload_header.iter().map(|header| &*header.name).chain(claims)
     }
+}
+
+fn claim_rules(
+    raw: RawProvider,
+    member: &dyn Fn(&str) -> String,
+) -> Result<ClaimRules, PolicyError> {
+    let skew = raw.clock_skew_seconds.unwrap_or(DEFAULT_CLOCK_SKEW_SECONDS);
+    if skew > MAX_CLOCK_SKEW_SECONDS {
+        let reason = format!("it may be at most {MAX_CLOCK_SKEW_SECONDS}");
+        return Err(PolicyError::new(member("clock_skew_seconds"), reason));
+    }
+    if raw.audiences.as_ref().is_some_and(Vec::is_empty) {
+        let reason = "it must not be empty; leave it out to accept any audience";
+        return Err(PolicyError::new(member("audiences"), reason));
+    }
+    let max_lifetime = max_lifetime(&raw, member)?;
+    if raw.require_expiration == Some(false) {
+        let reason = "a token without `exp` never ends; if it has to be, say \
+                      `dangerous_allow_missing_expiration`";
+        return Err(PolicyError::new(member("require_expiration"), reason));
+    }
+    if raw.dangerous_allow_missing_expiration
+        && (max_lifetime.is_some() || raw.require_expiration.is_some())
+    {
+        let reason = "`require_expiration` and `max_lifetime` say the contrary";
+        return Err(PolicyError::new(member("dangerous_allow_missing_expiration"), reason));
+    }
+    let subjects = raw.subjects.as_ref();
+    let subjects = subjects.map(|subjects| StringMatcher::new(subjects, &member("subjects")));
+    Ok(ClaimRules {
+        subjects: subjects.transpose()?,
+        token_types: token_types(raw.token_types.as_deref(), &member("token_types"))?,
+        issuer: issuer(raw.issuer, raw.dangerous_allow_any_issuer, &member("issuer"))?,
+        audiences: raw.audiences.unwrap_or_default(),
+        clock_skew: Duration::from_secs(skew.into()),
+        require_expiration: !raw.dangerous_allow_missing_expiration,
+        max_lifetime,
+        ignore_key_binding: raw.dangerous_ignore_key_binding,
+    })
+}
+
+fn issuer(issuer: Option<String>, any: bool, member: &str) -> Result<Option<String>, PolicyError> {
+    match issuer {
+        Some(_) if any => {
+            Err(PolicyError::new(member, "`dangerous_allow_any_issuer` says the contrary"))
+        }
+        Some(issuer) if issuer.is_empty() => Err(PolicyError::new(member, "it must not be empty")),
+        None if !any => Err(PolicyError::new(
+            member,
+            "it is missing; if tokens of any issuer have to pass, say `dangerous_allow_any_issuer`",
+        )),
+        issuer => Ok(issuer),
+    }
+}
+
+fn token_types(names: Option<&[String]>, member: &str) -> Result<Vec<String>, PolicyError> {
+    let Some(names) = names else { return Ok(ClaimRules::default_token_types()) };
+    let is_plain =
+        |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if names.is_empty() || !names.iter().all(is_plain) {
+        let reason = "it must list media types, such as `JWT` or `at+jwt`";
+        return Err(PolicyError::new(member, reason));
+    }
+    Ok(names.iter().map(|name| media_type(name)).collect())
+}
+
+fn max_lifetime(
+    raw: &RawProvider,
+    member: &dyn Fn(&str) -> String,
+) -> Result<Option<Duration>, PolicyError> {
+    let ten_years = 10.0 * 366.0 * 86_400.0;
+    let within = |duration: &RawDuration| {
+        let error = |reason| PolicyError::new(member("max_lifetime"), reason);
+        duration.within(1.0..=ten_years).map_err(error)
+    };
+    raw.max_lifetime.as_ref().map(within).transpose()
+}
+
+fn payload_header(
+    raw: &RawProvider,
+    member: &dyn Fn(&str) -> String,
+) -> Result<Option<PayloadHeader>, PolicyError> {
+    let padded = raw.pad_forward_payload_header;
+    match &raw.forward_payload_header {
+        None if padded => {
+            let reason = "it has no effect without `forward_payload_header`";
+            Err(PolicyError::new(member("pad_forward_payload_header"), reason))
+        }
+        None => Ok(None),
+        Some(name) => {
+            let name = identity_header(name, &member("forward_payload_header"))?;
+            Ok(Some(PayloadHeader { name: name.into(), padded }))
+        }
+    }
+}
+
+fn metadata_keys(
+    raw: &RawProvider,
+    member: &dyn Fn(&str) -> String,
+) -> Result<MetadataKeys, PolicyError> {
+    for (field, key) in [
+        ("payload_in_metadata", &raw.payload_in_metadata),
+        ("header_in_metadata", &raw.header_in_metadata),
+        ("failed_status_in_metadata", &raw.failed_status_in_metadata),
+    ] {
+        if key.as_ref().is_some_and(String::is_empty) {
+            return Err(PolicyError::new(member(field), "it must not be empty"));
+        }
+    }
+    if raw.normalize_payload_in_metadata.is_some() && raw.payload_in_metadata.is_none() {
+        let reason = "it has no effect without `payload_in_metadata`";
+        return Err(PolicyError::new(member("normalize_payload_in_metadata"), reason));
+    }
+    let normalize = raw.normalize_payload_in_metadata.as_ref();
+    Ok(MetadataKeys {
+        payload: raw.payload_in_metadata.clone(),
+        header: raw.header_in_metadata.clone(),
+        failed_status: raw.failed_status_in_metadata.clone(),
+        space_delimited_claims: normalize
+            .map(|normalize| normalize.space_delimited_claims.clone())
+            .unwrap_or_default(),
+    })
+}
+
+fn max_cached_token_bytes(raw: &RawProvider) -> usize {
+    let bound = raw.jwt_cache_config.as_ref().and_then(|config| config.jwt_max_token_size);
+    bound.and_then(|bound| usize::try_from(bound).ok()).unwrap_or(MAX_TOKEN_BYTES)
 }
 
 /// Asymmetric algorithms need not be named. A shared secret lets everyone who can check a token
@@ -200,112 +329,19 @@ fn claim_headers(raw: &[RawClaimToHeader], member: &str) -> Result<Vec<ClaimHead
     for (index, item) in raw.iter().enumerate() {
         let header_name =
             identity_header(&item.header_name, &format!("{member}[{index}].header_name"))?;
-        let claim_path: Vec<String> = item.claim_name.split('.').map(str::to_owned).collect();
-        if claim_path.iter().any(String::is_empty) {
-            let place = format!("{member}[{index}].claim_name");
-            return Err(PolicyError::new(place, "it must name a claim, such as `sub` or `a.b`"));
-        }
-        if headers.iter().any(|header| header.header_name == header_name) {
+        let place = || format!("{member}[{index}].claim_name");
+        let claim_path =
+            dotted_path(&item.claim_name).ok_or_else(|| PolicyError::new(place(), DOTTED_PATH))?;
+        if headers.iter().any(|header| *header.header_name == *header_name) {
             let place = format!("{member}[{index}].header_name");
             return Err(PolicyError::new(place, format!("`{header_name}` is set twice")));
         }
-        headers.push(ClaimHeader { header_name, claim_path });
+        headers.push(ClaimHeader { header_name: header_name.into(), claim_path });
     }
     Ok(headers)
 }
 
-fn key_source(
-    raw: &RawProvider,
-    algorithms: &[Algorithm],
-    member: &dyn Fn(&str) -> String,
-) -> Result<KeySource, PolicyError> {
-    match (&raw.local_jwks, &raw.remote_jwks) {
-        (Some(local), None) => local_keys(&local.inline_string, algorithms)
-            .map(KeySource::Local)
-            .map_err(|reason| PolicyError::new(member("local_jwks.inline_string"), reason)),
-        (None, Some(remote)) => {
-            RemoteJwks::new(remote, &member("remote_jwks")).map(KeySource::Remote)
-        }
-        _ => {
-            let provider = member("");
-            let provider = provider.trim_end_matches('.').to_owned();
-            Err(PolicyError::new(provider, "it needs one of `local_jwks` and `remote_jwks`"))
-        }
-    }
-}
-
-/// Nobody will mend an inline key set later, so all of it has to be of use now.
-fn local_keys(document: &str, algorithms: &[Algorithm]) -> Result<JwkSet, String> {
-    let keys = JwkSet::parse(document.as_bytes(), KeyKinds::WithSecrets)
-        .map_err(|error| error.to_string())?;
-    if let Some(skipped) = keys.skipped().first() {
-        return Err(format!("a key cannot be used; {skipped}"));
-    }
-    if keys.is_empty() {
-        return Err("it holds no key".to_owned());
-    }
-    let unnamed = keys.algorithms().find(|algorithm| !algorithms.contains(algorithm));
-    match unnamed {
-        Some(unnamed) => Err(format!("it holds a key for {unnamed}; name it in `algorithms`")),
-        None => Ok(keys),
-    }
-}
-
-impl RemoteJwks {
-    fn new(raw: &RawRemoteJwks, member: &str) -> Result<Self, PolicyError> {
-        let (scheme, authority, path) = split_uri(&raw.http_uri.uri)
-            .map_err(|reason| PolicyError::new(format!("{member}.http_uri.uri"), reason))?;
-        let duration = |field: &str, text: &Option<String>, default: &str, bounds| {
-            parse_duration(text.as_deref().unwrap_or(default), bounds)
-                .map_err(|reason| PolicyError::new(format!("{member}.{field}"), reason))
-        };
-        let day = 24 * 3_600;
-        let timeout = duration("http_uri.timeout", &raw.http_uri.timeout, "5s", 0.1..=60.0)?;
-        let cache_duration =
-            duration("cache_duration", &raw.cache_duration, "300s", 1.0..=f64::from(day))?;
-        let max_stale = duration("max_stale", &raw.max_stale, "86400s", 1.0..=f64::from(30 * day))?;
-        if max_stale < cache_duration {
-            let reason = "it must not be less than `cache_duration`";
-            return Err(PolicyError::new(format!("{member}.max_stale"), reason));
-        }
-        let cluster = raw.http_uri.cluster.clone();
-        Ok(Self { authority, path, scheme, cluster, timeout, cache_duration, max_stale })
-    }
-}
-
-/// An absolute `http` or `https` URI without user information and fragment.
-fn split_uri(uri: &str) -> Result<(String, String, String), &'static str> {
-    let (scheme, rest) = uri.split_once("://").ok_or("it must be an absolute URI")?;
-    if !matches!(scheme, "http" | "https") {
-        return Err("its scheme must be `https` or `http`");
-    }
-    if !uri.bytes().all(|byte| byte.is_ascii_graphic()) || uri.contains('#') {
-        return Err("it must hold neither a fragment nor anything but visible ASCII");
-    }
-    let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) =
-        rest.split_at_checked(path_start).ok_or("it must be an absolute URI")?;
-    if authority.is_empty() || authority.contains('@') {
-        return Err("it must have a host and no user information");
-    }
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    Ok((scheme.to_owned(), authority.to_owned(), format!("{slash}{path}")))
-}
-
-/// A duration as protobuf's JSON spells it: decimal seconds and an `s`.
-fn parse_duration(text: &str, bounds: RangeInclusive<f64>) -> Result<Duration, String> {
-    text.strip_suffix('s')
-        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-        .and_then(|number| number.parse::<f64>().ok())
-        .filter(|seconds| bounds.contains(seconds))
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| {
-            let (least, most) = (bounds.start(), bounds.end());
-            format!("`{text}` is not a duration from `{least}s` to `{most}s`")
-        })
-}
-
-fn identity_header(name: &str, member: &str) -> Result<String, PolicyError> {
+pub(super) fn identity_header(name: &str, member: &str) -> Result<String, PolicyError> {
     let name = header_name(name, member)?;
     if RESERVED_HEADERS.contains(&name.as_str()) {
         return Err(PolicyError::new(member, format!("`{name}` must not be overwritten")));
@@ -314,13 +350,13 @@ fn identity_header(name: &str, member: &str) -> Result<String, PolicyError> {
 }
 
 /// A field name (RFC 9110 §5.1), in lower case.
-fn header_name(name: &str, member: &str) -> Result<String, PolicyError> {
+pub(super) fn header_name(name: &str, member: &str) -> Result<String, PolicyError> {
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         return Err(PolicyError::new(member, format!("`{name}` is not a header name")));
     }
     Ok(name.to_ascii_lowercase())
 }
 
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

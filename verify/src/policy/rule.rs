@@ -1,273 +1,151 @@
-//! Rules: which requests need what.
-
-use std::collections::BTreeMap;
-
-use regex_lite::Regex;
+//! Rules: which requests need what, and what becomes of those that do not have it.
 
 use super::{
+    conditions::Conditions,
     error::PolicyError,
-    raw::{RawMatch, RawRequirement, RawRequirementList, RawRule},
+    provider::identity_header,
+    raw::{RawDenyResponse, RawRule},
+    requirement::{Compiler, OPEN, Requirement},
+    route_match::RouteMatch,
 };
-use crate::request::decode_path;
+use crate::request::Request;
 
-/// Index of a provider within its policy.
-pub(crate) type ProviderIndex = usize;
-
-/// How deep requirements may be nested.
-const MAX_DEPTH: usize = 8;
+/// The header that tells the upstream what a rule on trial would have done.
+const DEFAULT_REPORT_HEADER: &str = "x-postern-report-only";
 
 /// One rule: the requests that it is for, and what they need.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    path: PathMatch,
-    methods: Option<Vec<String>>,
+    pub(crate) name: String,
+    route: RouteMatch,
     pub(crate) requirement: Requirement,
+    pub(crate) conditions: Conditions,
+    pub(crate) deny_response: DenyResponse,
+    /// Where it is on trial: the header that tells what it would have done.
+    pub(crate) report_header: Option<String>,
 }
 
-#[derive(Debug)]
-enum PathMatch {
-    Prefix(String),
-    Exact(String),
-    Regex(Regex),
+/// How a rule's denials are answered where that differs from the table of denials.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DenyResponse {
+    /// In place of 401 and 403.
+    pub(crate) status: Option<u16>,
+    /// For browsers that have no valid token.
+    pub(crate) redirect: Option<Redirect>,
 }
 
-/// What a request needs. `allow_missing` and `allow_missing_or_failed` standing alone are kept
-/// as an [`Requirement::Any`] over all providers, which is what they mean.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Requirement {
-    /// Nothing: the rule opens the path.
-    Open,
-    Provider(ProviderIndex),
-    Any(Vec<Requirement>, Fallback),
-    All(Vec<Requirement>),
-}
-
-/// What an [`Requirement::Any`] does when none of its members is satisfied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fallback {
-    Deny,
-    /// Let through where no token stands in any of the places.
-    AllowMissing,
-    /// Let through in any case.
-    AllowMissingOrFailed,
-}
-
-impl Requirement {
-    /// Every provider that is named anywhere in it.
-    pub(crate) fn providers(&self) -> Vec<ProviderIndex> {
-        match self {
-            Self::Open => Vec::new(),
-            Self::Provider(index) => vec![*index],
-            Self::Any(members, _) | Self::All(members) => {
-                members.iter().flat_map(Self::providers).collect()
-            }
-        }
-    }
+/// Where a browser is sent to.
+#[derive(Debug, Clone)]
+pub(crate) struct Redirect {
+    pub(crate) status: u16,
+    /// With `{original_url}` and `{original_path}` to be filled in.
+    pub(crate) location: String,
 }
 
 impl Rule {
+    /// The rule of this index. `named` compiles its `requirement_name`.
     pub(super) fn new(
-        raw: RawRule,
+        raw: &RawRule,
         index: usize,
-        providers: &BTreeMap<String, ProviderIndex>,
+        compiler: &mut Compiler<'_>,
+        named: impl Fn(&str) -> Option<Requirement>,
     ) -> Result<Self, PolicyError> {
         let member = format!("rules[{index}]");
-        let methods = methods(raw.r#match.methods.as_deref(), &format!("{member}.match.methods"))?;
-        let path = PathMatch::new(&raw.r#match, &format!("{member}.match"))?;
-        let requirement = match &raw.requires {
-            None => Requirement::Open,
-            Some(raw) => {
-                Compiler { providers }.requirement(raw, &format!("{member}.requires"), 0)?
+        let place = |field: &str| format!("{member}.{field}");
+        let requirement = match (&raw.requires, &raw.requirement_name) {
+            (None, None) => OPEN.clone(),
+            (Some(raw), None) => compiler.compile(raw, &place("requires"))?,
+            (None, Some(name)) => named(name).ok_or_else(|| {
+                let reason = format!("there is no `{name}` in `requirement_map`");
+                PolicyError::new(place("requirement_name"), reason)
+            })?,
+            _ => {
+                let reason = "it needs at most one of `requires` and `requirement_name`";
+                return Err(PolicyError::new(member, reason));
             }
         };
-        Ok(Self { path, methods, requirement })
+        let conditions = Conditions::new(raw.scopes.as_deref(), raw.claims.as_deref(), &member)?;
+        if !conditions.is_empty() && requirement.need.may_lack_a_token() {
+            let reason = "`scopes` and `claims` need a token, and `requires` lets through without";
+            return Err(PolicyError::new(member, reason));
+        }
+        Ok(Self {
+            name: rule_name(raw, index, &place("name"))?,
+            route: RouteMatch::new(&raw.r#match, &place("match"))?,
+            requirement,
+            conditions,
+            deny_response: deny_response(raw.deny_response.as_ref(), &place("deny_response"))?,
+            report_header: report_header(raw, &place("report_only_header"))?,
+        })
     }
 
-    /// Whether the rule is for this method and decoded path.
-    pub(crate) fn matches(&self, method: &str, path: &str) -> bool {
-        let method_fits =
-            self.methods.as_ref().is_none_or(|methods| methods.iter().any(|name| name == method));
-        method_fits && self.path.matches(path)
+    /// Whether the rule is for this request, whose decoded path is `path`.
+    pub(crate) fn matches(&self, request: &Request<'_>, method: &str, path: &str) -> bool {
+        self.route.matches(request, method, path)
     }
 }
 
-impl PathMatch {
-    fn new(raw: &RawMatch, member: &str) -> Result<Self, PolicyError> {
-        match (&raw.prefix, &raw.path, &raw.safe_regex) {
-            (Some(prefix), None, None) => {
-                Ok(Self::Prefix(plain_path(prefix, "x", &format!("{member}.prefix"))?))
-            }
-            (None, Some(path), None) => {
-                Ok(Self::Exact(plain_path(path, "", &format!("{member}.path"))?))
-            }
-            (None, None, Some(raw)) => full_match(&raw.regex)
-                .map(Self::Regex)
-                .map_err(|error| PolicyError::new(format!("{member}.safe_regex.regex"), error)),
-            _ => Err(PolicyError::new(member, "it needs one of `prefix`, `path` and `safe_regex`")),
+/// It goes into headers, logs and metrics.
+fn rule_name(raw: &RawRule, index: usize, member: &str) -> Result<String, PolicyError> {
+    let Some(name) = &raw.name else { return Ok(index.to_string()) };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) {
+        let reason = "a name is 1 to 64 letters, digits, `-`, `_` and `.`";
+        return Err(PolicyError::new(member, reason));
+    }
+    Ok(name.clone())
+}
+
+fn report_header(raw: &RawRule, member: &str) -> Result<Option<String>, PolicyError> {
+    match &raw.report_only_header {
+        Some(_) if !raw.report_only => {
+            Err(PolicyError::new(member, "it has no effect without `report_only`"))
+        }
+        _ if !raw.report_only => Ok(None),
+        name => {
+            let name = name.as_deref().unwrap_or(DEFAULT_REPORT_HEADER);
+            identity_header(name, member).map(Some)
         }
     }
+}
 
-    fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Prefix(prefix) => path.starts_with(prefix),
-            Self::Exact(exact) => path == exact,
-            Self::Regex(regex) => regex.is_match(path),
+fn deny_response(raw: Option<&RawDenyResponse>, member: &str) -> Result<DenyResponse, PolicyError> {
+    let Some(raw) = raw else { return Ok(DenyResponse::default()) };
+    if raw.status.is_some_and(|status| !(400..=599).contains(&status)) {
+        let reason = "it must be a status from 400 to 599";
+        return Err(PolicyError::new(format!("{member}.status"), reason));
+    }
+    let redirect = raw.redirect.as_ref().map(|redirect| {
+        let status = redirect.status.unwrap_or(302);
+        if ![302, 303, 307].contains(&status) {
+            let place = format!("{member}.redirect.status");
+            return Err(PolicyError::new(place, "it must be 302, 303 or 307"));
         }
-    }
+        let location = location(&redirect.location, &format!("{member}.redirect.location"))?;
+        Ok(Redirect { status, location })
+    });
+    Ok(DenyResponse { status: raw.status, redirect: redirect.transpose()? })
 }
 
-/// Like Envoy's `safe_regex`, the whole path has to match. The pattern is compiled alone first,
-/// since `a)|(b` is an error by itself but would slip out of the group around it.
-fn full_match(pattern: &str) -> Result<Regex, String> {
-    if pattern.contains('%') {
-        return Err("it is matched against the decoded path, so it must hold no `%`".to_owned());
-    }
-    if pattern.contains("//") {
-        return Err("no request can have a path with `//`".to_owned());
-    }
-    Regex::new(pattern)
-        .and_then(|_| Regex::new(&format!(r"\A(?:{pattern})\z")))
-        .map_err(|error| error.to_string())
-}
-
-/// A path in a policy is read as a request's is: decoded, without a query. One that no request
-/// can have would leave its rule without effect, and what the rule guards to the rules behind it.
-/// With `rest`, the path may go on.
-fn plain_path(path: &str, rest: &str, member: &str) -> Result<String, PolicyError> {
-    if !path.starts_with('/') {
-        return Err(PolicyError::new(member, "it must begin with `/`"));
-    }
-    if path.contains(['?', '#']) {
-        return Err(PolicyError::new(member, "it must hold neither a query nor a fragment"));
-    }
-    let whole = format!("{path}{rest}");
-    let decoded = decode_path(whole.as_bytes()).ok_or_else(|| {
-        PolicyError::new(member, "no request can have this path: it is ambiguous")
-    })?;
-    Ok(decoded.strip_suffix(rest).unwrap_or(&decoded).to_owned())
-}
-
-fn methods(names: Option<&[String]>, member: &str) -> Result<Option<Vec<String>>, PolicyError> {
-    let Some(names) = names else { return Ok(None) };
-    if names.is_empty() {
-        return Err(PolicyError::new(member, "an empty list would match nothing"));
-    }
-    let is_method = |name: &&String| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
+/// An absolute URL, or a path on the same host. The placeholders must stand behind its authority,
+/// which is not the client's to choose.
+fn location(text: &str, member: &str) -> Result<String, PolicyError> {
+    let error = |reason: &str| Err(PolicyError::new(member, reason));
+    let behind_scheme = text.strip_prefix("https://").or(text.strip_prefix("http://"));
+    let authority = match behind_scheme {
+        Some(rest) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
+        None if text.starts_with('/') && !text.starts_with("//") => "same host",
+        None => return error("it must be an absolute `https` or `http` URL, or a path"),
     };
-    match names.iter().find(|name| !is_method(name)) {
-        Some(name) => Err(PolicyError::new(member, format!("`{name}` is not a method name"))),
-        None => Ok(Some(names.to_vec())),
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains('\\') {
+        return error("it must be visible ASCII without `\\`");
     }
-}
-
-struct Compiler<'a> {
-    providers: &'a BTreeMap<String, ProviderIndex>,
-}
-
-impl Compiler<'_> {
-    fn requirement(
-        &self,
-        raw: &RawRequirement,
-        member: &str,
-        depth: usize,
-    ) -> Result<Requirement, PolicyError> {
-        if depth > MAX_DEPTH {
-            return Err(PolicyError::new(member, format!("it is nested deeper than {MAX_DEPTH}")));
-        }
-        let one_of = "it needs one of `provider_name`, `requires_any`, `requires_all`, \
-                      `allow_missing` and `allow_missing_or_failed`";
-        match raw {
-            RawRequirement { provider_name: Some(name), .. } if raw.members() == 1 => {
-                self.providers.get(name).map(|index| Requirement::Provider(*index)).ok_or_else(
-                    || {
-                        let reason = format!("there is no provider `{name}`");
-                        PolicyError::new(format!("{member}.provider_name"), reason)
-                    },
-                )
-            }
-            RawRequirement { requires_any: Some(list), .. } if raw.members() == 1 => {
-                self.any(list, &format!("{member}.requires_any"), depth)
-            }
-            RawRequirement { requires_all: Some(list), .. } if raw.members() == 1 => {
-                self.all(list, &format!("{member}.requires_all"), depth)
-            }
-            _ => match raw.fallback() {
-                Some(fallback) if raw.members() == 1 => Ok(self.any_provider(fallback)),
-                _ => Err(PolicyError::new(member, one_of)),
-            },
-        }
+    if authority.is_empty() || authority.contains(['{', '@']) {
+        return error("its host must be written out, without user information");
     }
-
-    fn any(
-        &self,
-        list: &RawRequirementList,
-        member: &str,
-        depth: usize,
-    ) -> Result<Requirement, PolicyError> {
-        let fallback = list.requirements.iter().filter_map(RawRequirement::fallback).max();
-        let named = self.list(list, member, depth, |raw| raw.fallback().is_none())?;
-        if named.is_empty() {
-            return Ok(self.any_provider(fallback.unwrap_or(Fallback::Deny)));
-        }
-        Ok(Requirement::Any(named, fallback.unwrap_or(Fallback::Deny)))
+    let rest = text.replace("{original_url}", "").replace("{original_path}", "");
+    if rest.contains(['{', '}']) {
+        return error("it may hold `{original_url}` and `{original_path}`, and no other braces");
     }
-
-    fn all(
-        &self,
-        list: &RawRequirementList,
-        member: &str,
-        depth: usize,
-    ) -> Result<Requirement, PolicyError> {
-        self.list(list, member, depth, |_| true).map(Requirement::All)
-    }
-
-    fn list(
-        &self,
-        list: &RawRequirementList,
-        member: &str,
-        depth: usize,
-        keep: impl Fn(&RawRequirement) -> bool,
-    ) -> Result<Vec<Requirement>, PolicyError> {
-        if list.requirements.is_empty() {
-            return Err(PolicyError::new(format!("{member}.requirements"), "it must not be empty"));
-        }
-        let mut requirements = Vec::new();
-        for (index, raw) in list.requirements.iter().enumerate() {
-            let place = format!("{member}.requirements[{index}]");
-            let requirement = self.requirement(raw, &place, depth + 1)?;
-            if keep(raw) {
-                requirements.push(requirement);
-            }
-        }
-        Ok(requirements)
-    }
-
-    fn any_provider(&self, fallback: Fallback) -> Requirement {
-        let providers = self.providers.values().map(|index| Requirement::Provider(*index));
-        Requirement::Any(providers.collect(), fallback)
-    }
-}
-
-impl RawRequirement {
-    fn members(&self) -> usize {
-        [
-            self.provider_name.is_some(),
-            self.requires_any.is_some(),
-            self.requires_all.is_some(),
-            self.allow_missing.is_some(),
-            self.allow_missing_or_failed.is_some(),
-        ]
-        .into_iter()
-        .filter(|present| *present)
-        .count()
-    }
-
-    fn fallback(&self) -> Option<Fallback> {
-        match self {
-            Self { allow_missing_or_failed: Some(_), .. } => Some(Fallback::AllowMissingOrFailed),
-            Self { allow_missing: Some(_), .. } => Some(Fallback::AllowMissing),
-            _ => None,
-        }
-    }
+    Ok(text.to_owned())
 }

@@ -25,8 +25,10 @@ fn provider_error(changes: Value) -> String {
 }
 
 fn matching(policy: &Policy, method: &str, target: &str) -> Option<bool> {
-    let request = Request { method, target: target.as_bytes(), headers: vec![] };
-    policy.requirement(&request).ok().map(|found| *found == Requirement::Open)
+    let request = Request::new(method, target.as_bytes(), vec![]);
+    let path = request.path().ok()?;
+    let demand = policy.demand(&request, request.method().ok()?, &path).ok()?;
+    Some(matches!(demand.requirement.need, Need::Open))
 }
 
 #[test]
@@ -53,8 +55,9 @@ fn takes_every_member() {
     });
     let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
     assert_eq!(policy.identity_headers().collect::<Vec<_>>(), ["x-payload", "x-sub"]);
-    let (name, remote) = policy.remote_providers().next().unwrap();
-    assert_eq!((name, remote.authority.as_str(), remote.path.as_str()), ("p", "h:1", "/jwks?x=1"));
+    let (member, remote) = policy.http_uris().next().unwrap();
+    assert_eq!(member, "providers.p.remote_jwks.http_uri");
+    assert_eq!((remote.authority.as_str(), remote.path.as_str()), ("h:1", "/jwks?x=1"));
     assert_eq!(remote.timeout.as_millis(), 500);
 }
 
@@ -107,6 +110,176 @@ fn an_error_names_the_member() {
     ] {
         let error = provider_error(changes.clone());
         assert!(error.starts_with(expected), "{changes}: {error}");
+    }
+}
+
+#[test]
+fn an_error_in_what_is_asked_of_a_token_names_the_member() {
+    for (changes, expected) in [
+        (json!({"require_expiration": false}), "providers.p.require_expiration: a token without"),
+        (
+            json!({"max_lifetime": "60s", "dangerous_allow_missing_expiration": true}),
+            "providers.p.dangerous_allow_missing_expiration: `require_expiration` and",
+        ),
+        (json!({"max_lifetime": "0s"}), "providers.p.max_lifetime: `0s` is not a duration"),
+        (json!({"token_types": []}), "providers.p.token_types: it must list media types"),
+        (json!({"subjects": {}}), "providers.p.subjects: it needs one of `exact`"),
+        (json!({"subjects": {"exact": 1}}), "providers.p.subjects.exact: invalid type: integer"),
+        (
+            json!({"pad_forward_payload_header": true}),
+            "providers.p.pad_forward_payload_header: it has no effect without",
+        ),
+        (json!({"payload_in_metadata": ""}), "providers.p.payload_in_metadata: it must not be"),
+        (
+            json!({"normalize_payload_in_metadata": {"space_delimited_claims": ["scope"]}}),
+            "providers.p.normalize_payload_in_metadata: it has no effect without",
+        ),
+        (json!({"dangerous_allow_any_issuer": true}), "providers.p.issuer: `dangerous_allow_any"),
+        (json!({"domains": {"from_host": "{domain}.x"}}), "providers.p.issuer: with `domains` it"),
+    ] {
+        let error = provider_error(changes.clone());
+        assert!(error.starts_with(expected), "{changes}: {error}");
+    }
+    let mut nameless = provider();
+    nameless.as_object_mut().unwrap().remove("issuer");
+    let error = error_of(json!({"providers": {"p": nameless}, "rules": []}));
+    assert!(error.starts_with("providers.p.issuer: it is missing; if"), "{error}");
+}
+
+#[test]
+fn an_error_in_a_matcher_names_the_member() {
+    for (changes, expected) in [
+        (json!({"path_separated_prefix": "/a/"}), "path_separated_prefix: it must not end with"),
+        (json!({"path_template": "/a/**/b"}), "path_template: nothing may stand behind"),
+        (
+            json!({"path_match_policy": {"typed_config": {"@type": "x", "path_template": "/a"}}}),
+            "path_match_policy.typed_config.@type: it must be `type.googleapis.com/",
+        ),
+        (json!({"path_template": "/a", "path": "/a"}), ": it needs one of `prefix`"),
+        (json!({"safe_regex": {"regex": "/a"}, "case_sensitive": false}), "case_sensitive: it has"),
+        (json!({"path": "/", "headers": [{"name": "a b"}]}), "headers[0].name: `a b` is not a"),
+        (json!({"path": "/", "headers": [{"name": ":status"}]}), "headers[0].name: `:status` is"),
+        (
+            json!({"path": "/", "headers": [{"name": "a", "exact_match": "x", "present_match": true}]}),
+            "headers[0]: it may ask for one thing",
+        ),
+        (
+            json!({"path": "/", "headers": [{"name": "a", "prefix_match": ""}]}),
+            "headers[0].prefix_match: it must not be empty",
+        ),
+        (
+            json!({"path": "/", "headers": [{"name": "a", "range_match": {"start": 1, "end": 1}}]}),
+            "headers[0].range_match: `end` must be greater",
+        ),
+        (
+            json!({"path": "/", "headers": [{"name": "a", "string_match": {}}]}),
+            "headers[0].string_match: it needs one of",
+        ),
+        (json!({"path": "/", "query_parameters": [{"name": ""}]}), "query_parameters[0].name: it"),
+        (
+            json!({"path": "/", "query_parameters": [{"name": "a", "present_match": true,
+                "string_match": {"exact": "x"}}]}),
+            "query_parameters[0]: it needs at most one",
+        ),
+    ] {
+        let error = error_of(policy_with(json!({"match": changes})));
+        let dot = if expected.starts_with(':') { "" } else { "." };
+        let expected = format!("rules[0].match{dot}{expected}");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn an_error_in_what_a_rule_does_names_the_member() {
+    for (changes, expected) in [
+        (json!({"requirement_name": "x"}), "requirement_name: there is no `x`"),
+        (
+            json!({"requirement_name": "x", "requires": {"provider_name": "p"}}),
+            ": it needs at most",
+        ),
+        (json!({"scopes": ["a"]}), ": `scopes` and `claims` need a token"),
+        (
+            json!({"scopes": ["a"], "requires": {"allow_missing": {}}}),
+            ": `scopes` and `claims` need a token",
+        ),
+        (
+            json!({"claims": [{"name": "a", "exact": 1}], "requires": {"requires_any":
+                {"requirements": [{"provider_name": "p"}, {"allow_missing_or_failed": {}}]}}}),
+            ": `scopes` and `claims` need a token",
+        ),
+        (json!({"name": "a b"}), "name: a name is 1 to 64"),
+        (json!({"report_only_header": "x"}), "report_only_header: it has no effect"),
+        (
+            json!({"report_only": true, "report_only_header": "host"}),
+            "report_only_header: `host` must not be overwritten",
+        ),
+        (json!({"deny_response": {"status": 302}}), "deny_response.status: it must be a status"),
+        (
+            json!({"deny_response": {"redirect": {"location": "/x", "status": 301}}}),
+            "deny_response.redirect.status: it must be 302",
+        ),
+        (
+            json!({"requires": {"extract_only_without_validation":
+                {"verification_status_header": "-"}}}),
+            "requires.extract_only_without_validation.verification_status_header: the header",
+        ),
+        (
+            json!({"requires": {"requires_all": {"requirements": [
+                {"extract_only_without_validation": {}}]}}}),
+            "requires.requires_all.requirements[0].extract_only_without_validation: it must be the",
+        ),
+        (
+            json!({"requires": {"provider_and_audiences": {"provider_name": "p", "audiences": []}}}),
+            "requires.provider_and_audiences.audiences: it must not be empty",
+        ),
+    ] {
+        let mut rule = json!({"match": {"prefix": "/"}});
+        for (name, value) in changes.as_object().unwrap() {
+            rule[name] = value.clone();
+        }
+        let error = error_of(policy_with(rule));
+        let dot = if expected.starts_with(':') { "" } else { "." };
+        let expected = format!("rules[0]{dot}{expected}");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    for location in
+        ["x", "//evil", "https://", "https://{original_url}/", "https://u@a/", "/{x}", "/\\e"]
+    {
+        let deny = json!({"redirect": {"location": location}});
+        let rule = json!({"match": {"prefix": "/"}, "deny_response": deny});
+        let error = error_of(policy_with(rule));
+        assert!(error.starts_with("rules[0].deny_response.redirect.location: it"), "{error}");
+    }
+}
+
+#[test]
+fn an_error_at_the_top_names_the_member() {
+    for (changes, expected) in [
+        (
+            json!({"requirement_map": {"a": {"provider_name": "x"}}}),
+            "requirement_map.a.provider_name: there is no provider `x`",
+        ),
+        (
+            json!({"filter_state_rules": {"name": "s", "requires": {"a": {}}}}),
+            "filter_state_rules.requires.a: it needs one of",
+        ),
+        (json!({"filter_state_rules": {"name": ""}}), "filter_state_rules.name: it must not be"),
+        (json!({"stat_prefix": "a b"}), "stat_prefix: it is letters"),
+        (
+            json!({"verified_token_cache": {"max_bytes": 1_073_741_825}}),
+            "verified_token_cache.max_bytes: it may be at most 1073741824",
+        ),
+        (
+            json!({"verified_token_cache": {"max_bytes": -1}}),
+            "verified_token_cache.max_bytes: invalid value: integer, expected a whole number",
+        ),
+    ] {
+        let mut policy = json!({"providers": {"p": provider()}, "rules": []});
+        for (name, value) in changes.as_object().unwrap() {
+            policy[name] = value.clone();
+        }
+        let error = error_of(policy);
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 

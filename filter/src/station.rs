@@ -1,4 +1,4 @@
-//! What the requests of one worker thread share: the policy, the keys, and who waits for keys.
+//! What the requests of one worker thread share: the gate, and who waits for keys.
 
 use std::{
     cell::Cell,
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use postern_verify::{Decision, Denial, KeyRing, Policy};
+use postern_verify::{Decision, Denial, Forward, Gate};
 use proxy_wasm::types::LogLevel;
 
 use crate::host;
@@ -16,13 +16,14 @@ use crate::host;
 const MAX_WAITING: usize = 1024;
 /// How long a request may wait for keys in all, over as many fetches as it takes.
 const MAX_WAIT: Duration = Duration::from_secs(15);
-/// What a request is told that cannot wait, or no longer.
+/// What a request is told that the host failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// One policy at work.
-pub(crate) struct Gate {
-    pub(crate) policy: Policy,
-    pub(crate) keys: KeyRing,
+/// A gate, and the requests before it.
+pub(crate) struct Station {
+    pub(crate) gate: Gate,
+    /// The host's counter of what rules on trial would have denied.
+    would_deny: Option<u32>,
     /// The requests that wait for keys, by context id.
     waiting: BTreeMap<u32, Waiting>,
     /// Those of them that are to be decided on anew.
@@ -51,10 +52,12 @@ pub(crate) enum Passage {
     Held,
 }
 
-impl Gate {
-    pub(crate) fn new(policy: Policy) -> Self {
-        let keys = KeyRing::new(&policy);
-        Self { policy, keys, waiting: BTreeMap::new(), awake: VecDeque::new() }
+impl Station {
+    pub(crate) fn new(gate: Gate) -> Self {
+        let prefix = gate.policy().stat_prefix().map(|prefix| format!("{prefix}."));
+        let name = format!("{}postern.would_deny", prefix.unwrap_or_default());
+        let would_deny = host::counter(&name);
+        Self { gate, would_deny, waiting: BTreeMap::new(), awake: VecDeque::new() }
     }
 
     /// Decides on the request at hand and carries the verdict out.
@@ -83,7 +86,7 @@ impl Gate {
     /// When there is next something to do without being asked.
     pub(crate) fn next_wakeup(&self) -> Option<Duration> {
         let deadlines = self.waiting.values().map(Waiting::deadline);
-        deadlines.chain(self.keys.next_wakeup()).min()
+        deadlines.chain(self.gate.keys().next_wakeup()).min()
     }
 
     /// Whether there is a request to decide on anew.
@@ -111,20 +114,43 @@ impl Gate {
         let (Some(now), Some(fields)) = (host::now(), host::request_fields()) else {
             return unavailable();
         };
-        match self.policy.decide(&host::request_view(&fields), &self.keys, now) {
-            Decision::Allow(forward) if host::apply(&forward) => Passage::Open,
-            Decision::Deny(denial) => refuse(&denial),
-            Decision::AwaitKeys(provider) if self.may_wait(context_id, now) => {
+        let request = host::request_view(&fields);
+        let decision = if self.may_wait(context_id, now) {
+            self.gate.decide(&request, now)
+        } else {
+            self.gate.decide_at_once(&request, now)
+        };
+        match decision {
+            Decision::Allow(forward) => self.let_pass(&forward),
+            Decision::Deny(denied) => {
+                host::log(LogLevel::Debug, &format!("postern: denied, {}", denied.denial));
+                host::answer(&denied.answer);
+                Passage::Shut
+            }
+            Decision::AwaitKeys(key_set) => {
                 let waiting = || Waiting { since: now, passage: Rc::clone(passage) };
                 self.waiting.entry(context_id).or_insert_with(waiting);
                 // Only when it makes a difference: each call pushes the next tick back.
-                if self.keys.demand(provider, now) {
+                if self.gate.keys_mut().demand(&key_set, now) {
                     host::tick_at_once();
                 }
                 Passage::Held
             }
-            Decision::Allow(_) | Decision::AwaitKeys(_) => unavailable(),
         }
+    }
+
+    fn let_pass(&self, forward: &Forward<'_>) -> Passage {
+        if !host::apply(forward) {
+            return unavailable();
+        }
+        if let Some(report) = forward.report()
+            && let Some(code) = report.code
+        {
+            let message = format!("postern: rule `{}` would have denied, {code}", report.rule);
+            host::log(LogLevel::Info, &message);
+            host::increment(self.would_deny);
+        }
+        Passage::Open
     }
 
     fn may_wait(&self, context_id: u32, now: Duration) -> bool {
@@ -136,11 +162,6 @@ impl Gate {
 }
 
 fn unavailable() -> Passage {
-    refuse(&Denial::KeysUnavailable { retry_after: RETRY_AFTER })
-}
-
-fn refuse(denial: &Denial) -> Passage {
-    host::log(LogLevel::Debug, &format!("postern: denied, {denial}"));
-    host::answer(&denial.answer());
+    host::answer(&Denial::KeysUnavailable { retry_after: RETRY_AFTER }.answer());
     Passage::Shut
 }

@@ -1,0 +1,172 @@
+//! Whom a token speaks for, in the form that goes upstream. It is made once per token, and kept
+//! with it in the cache.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    claims::Claims,
+    policy::{MetadataKeys, PayloadHeader, Provider},
+    token::VerifiedToken,
+};
+
+/// What one token says.
+pub(crate) struct Identity {
+    /// Header fields to set. Their names belong to the provider.
+    pub(crate) headers: Vec<(Arc<str>, Vec<u8>)>,
+    pub(crate) metadata: Vec<(String, Value)>,
+    pub(crate) clear_route_cache: bool,
+    /// The domain that it was verified for, where its provider has domains.
+    pub(crate) domain: Option<Box<str>>,
+    /// For the conditions of rules; only where the policy has any.
+    pub(crate) claims: Option<Claims>,
+}
+
+impl Identity {
+    pub(crate) fn new(
+        provider: &Provider,
+        domain: Option<&str>,
+        token: &VerifiedToken<'_>,
+        keep_claims: bool,
+    ) -> Self {
+        let headers = identity_headers(provider, token);
+        let metadata = metadata(&provider.metadata, token);
+        let changes_routing = !headers.is_empty() || provider.metadata.payload.is_some();
+        Self {
+            headers,
+            metadata,
+            clear_route_cache: provider.clear_route_cache && changes_routing,
+            domain: domain.map(Into::into),
+            claims: keep_claims.then(|| token.claims().clone()),
+        }
+    }
+
+    /// What it weighs beside its token of `token_bytes`, roughly: claims as a tree take about four
+    /// times the room of their text.
+    pub(crate) fn bytes(&self, token_bytes: usize) -> usize {
+        let headers =
+            self.headers.iter().map(|(_, value)| size_of::<(Arc<str>, Vec<u8>)>() + value.len());
+        let trees = self.metadata.len() + usize::from(self.claims.is_some());
+        size_of::<Self>() + headers.sum::<usize>() + trees * token_bytes * 4
+    }
+}
+
+fn identity_headers(provider: &Provider, token: &VerifiedToken<'_>) -> Vec<(Arc<str>, Vec<u8>)> {
+    let payload = provider
+        .payload_header
+        .iter()
+        .map(|header| (Arc::clone(&header.name), payload_value(header, token.payload())));
+    let claims = provider.claim_headers.iter().filter_map(|header| {
+        let value = header_value(token.claims().value_at(&header.claim_path)?)?;
+        Some((Arc::clone(&header.header_name), value.into_bytes()))
+    });
+    payload.chain(claims).collect()
+}
+
+/// The token's own spelling, which is canonical and not padded.
+fn payload_value(header: &PayloadHeader, payload: &str) -> Vec<u8> {
+    let whole = if header.padded { payload.len().next_multiple_of(4) } else { payload.len() };
+    let mut value = payload.as_bytes().to_vec();
+    value.resize(whole, b'=');
+    value
+}
+
+/// A claim as a header value: scalars as text, an array of scalars as a comma list. A claim that
+/// cannot stand in a header unambiguously (an object, a control character, a comma within a list)
+/// sets none, so that the service sees no value rather than a forged one.
+fn header_value(claim: &Value) -> Option<String> {
+    match claim {
+        Value::Array(items) => {
+            let items: Option<Vec<String>> = items.iter().map(scalar).collect();
+            let items = items?;
+            let unambiguous = items.iter().all(|item| !item.contains(',') && !item.is_empty());
+            unambiguous.then(|| items.join(","))
+        }
+        other => scalar(other),
+    }
+}
+
+fn scalar(claim: &Value) -> Option<String> {
+    let text = match claim {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        _ => return None,
+    };
+    let fits = !text.chars().any(char::is_control) && text.trim() == text;
+    fits.then_some(text)
+}
+
+fn metadata(keys: &MetadataKeys, token: &VerifiedToken<'_>) -> Vec<(String, Value)> {
+    let payload = keys.payload.iter().map(|key| {
+        let claims = normalized(token.claims().members(), &keys.space_delimited_claims);
+        (key.clone(), Value::Object(claims))
+    });
+    let header = keys.header.iter().map(|key| (key.clone(), Value::Object(token.header().clone())));
+    payload.chain(header).collect()
+}
+
+/// The claims, with the words of some as arrays (RFC 8693 §4.2).
+fn normalized(claims: &Map<String, Value>, space_delimited: &[String]) -> Map<String, Value> {
+    let mut claims = claims.clone();
+    for name in space_delimited {
+        if let Some(Value::String(words)) = claims.get(name) {
+            let words: Vec<Value> =
+                words.split(' ').filter(|word| !word.is_empty()).map(Value::from).collect();
+            claims.insert(name.clone(), Value::Array(words));
+        }
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn spells_claims_as_header_values() {
+        for (claim, value) in [
+            (json!("alice"), Some("alice")),
+            (json!("José 😀"), Some("José 😀")),
+            (json!(42), Some("42")),
+            (json!(true), Some("true")),
+            (json!(["a", 1, false]), Some("a,1,false")),
+            (json!([]), Some("")),
+            (json!(""), Some("")),
+            (json!("a\r\nx-admin: 1"), None),
+            (json!("a\u{85}"), None),
+            (json!(" a"), None),
+            (json!(["a,b"]), None),
+            (json!(["a", ""]), None),
+            (json!(["a", ["b"]]), None),
+            (json!({"a": 1}), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(header_value(&claim).as_deref(), value, "{claim}");
+        }
+    }
+
+    #[test]
+    fn pads_the_payload_where_it_is_told_to() {
+        for (padded, payload, value) in [
+            (false, "Zg", "Zg"),
+            (true, "Zg", "Zg=="),
+            (true, "Zm8", "Zm8="),
+            (true, "Zm9v", "Zm9v"),
+        ] {
+            let header = PayloadHeader { name: "x".into(), padded };
+            assert_eq!(payload_value(&header, payload), value.as_bytes());
+        }
+    }
+
+    #[test]
+    fn splits_the_words_of_claims_that_are_lists() {
+        let claims = json!({"scope": "a  b", "sub": "a b", "n": 1});
+        let names = ["scope".to_owned(), "n".to_owned(), "absent".to_owned()];
+        let normalized = normalized(claims.as_object().unwrap(), &names);
+        assert_eq!(Value::Object(normalized), json!({"scope": ["a", "b"], "sub": "a b", "n": 1}));
+    }
+}

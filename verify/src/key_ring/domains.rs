@@ -1,0 +1,130 @@
+//! The key sets of a provider's domains: fetched when asked for, and only so many of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{discovery::Source, schedule, slot::Slot};
+use crate::policy::{DOMAIN, KeyFetching, KeySource};
+
+/// Most names that are remembered which have brought no keys yet: enough for as many fetches as
+/// strangers can have under way, and for how some of them failed.
+const MAX_NEWCOMERS: usize = 64;
+
+/// The key sets of one provider's domains.
+///
+/// Two bounds, so that strangers with made-up names push out each other and never a good set: a
+/// name counts among `max_key_sets` only when the issuer has answered for it. The set that was
+/// looked at longest ago goes first, but never one that is being fetched; so more may be held for
+/// as long as their fetches run.
+#[derive(Debug)]
+pub(super) struct DomainSlots {
+    provider: usize,
+    source: Template,
+    fetching: KeyFetching,
+    max_key_sets: usize,
+    slots: BTreeMap<Box<str>, Slot>,
+}
+
+/// Where the domains' keys come from, with `{domain}` in it.
+#[derive(Debug)]
+enum Template {
+    Named(crate::policy::HttpUri),
+    Discovered { discovery: crate::policy::Discovery, issuer: String },
+}
+
+impl DomainSlots {
+    /// The slots for this source; `None` for a local one, which needs none.
+    pub(super) fn new(
+        provider: usize,
+        keys: &KeySource,
+        issuer: &str,
+        max_key_sets: usize,
+    ) -> Option<Self> {
+        let (source, fetching) = match keys {
+            KeySource::Local(_) => return None,
+            KeySource::Remote(remote) => {
+                (Template::Named(remote.http_uri.clone()), remote.fetching)
+            }
+            KeySource::Discovered(discovery) => {
+                let issuer = issuer.to_owned();
+                let fetching = discovery.fetching;
+                (Template::Discovered { discovery: discovery.clone(), issuer }, fetching)
+            }
+        };
+        Some(Self { provider, source, fetching, max_key_sets, slots: BTreeMap::new() })
+    }
+
+    pub(super) fn slot(&self, domain: &str) -> Option<&Slot> {
+        self.slots.get(domain)
+    }
+
+    pub(super) fn slot_mut(&mut self, domain: &str) -> Option<&mut Slot> {
+        self.slots.get_mut(domain)
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.values()
+    }
+
+    /// The names and slots of all domains that are held or remembered.
+    pub(super) fn slots_mut(&mut self) -> impl Iterator<Item = (&str, &mut Slot)> {
+        self.slots.iter_mut().map(|(domain, slot)| (&**domain, slot))
+    }
+
+    /// Whether there is room for one more name.
+    pub(super) fn has_room(&self, now: Duration) -> bool {
+        self.newcomers().count() < MAX_NEWCOMERS || self.newcomers().any(|slot| is_idle(slot, now))
+    }
+
+    /// The slot of a domain, a new one if need be; `None` where there is no room for that.
+    pub(super) fn enter(&mut self, domain: &str, now: Duration) -> Option<&mut Slot> {
+        if !self.slots.contains_key(domain) {
+            if !self.has_room(now) {
+                return None;
+            }
+            while self.newcomers().count() >= MAX_NEWCOMERS {
+                self.evict(Slot::is_newcomer, "", now)?;
+            }
+            self.slots.insert(domain.into(), self.new_slot(domain));
+        }
+        self.slots.get_mut(domain)
+    }
+
+    /// Makes room for the set of `domain`, which has just come.
+    pub(super) fn settle(&mut self, domain: &str, now: Duration) {
+        while self.slots.len() - self.newcomers().count() > self.max_key_sets {
+            if self.evict(|slot| !slot.is_newcomer(), domain, now).is_none() {
+                break;
+            }
+        }
+    }
+
+    fn newcomers(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.values().filter(|slot| slot.is_newcomer())
+    }
+
+    /// Drops the slot of this kind that was looked at longest ago, but not the one of `spared`.
+    fn evict(&mut self, kind: fn(&Slot) -> bool, spared: &str, now: Duration) -> Option<Slot> {
+        let may_go = |(domain, slot): &(&Box<str>, &Slot)| {
+            kind(slot) && is_idle(slot, now) && ***domain != *spared
+        };
+        let oldest = self.slots.iter().filter(may_go).min_by_key(|(_, slot)| slot.last_used());
+        let oldest = oldest?.0.clone();
+        self.slots.remove(&oldest)
+    }
+
+    fn new_slot(&self, domain: &str) -> Slot {
+        let source = match &self.source {
+            Template::Named(template) => Source::Named(template.of_domain(domain)),
+            Template::Discovered { discovery, issuer } => {
+                let http_uri = discovery.http_uri.of_domain(domain);
+                let discovery = crate::policy::Discovery { http_uri, ..discovery.clone() };
+                Source::discovered(discovery, issuer.replace(DOMAIN, domain))
+            }
+        };
+        Slot::new(source, self.fetching, true, schedule::salt(self.provider, domain))
+    }
+}
+
+fn is_idle(slot: &Slot, now: Duration) -> bool {
+    !slot.is_expected(now)
+}

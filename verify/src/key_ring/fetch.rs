@@ -1,0 +1,131 @@
+//! What the adapter is to fetch, and what came of it.
+
+use std::fmt;
+
+use crate::{jwk_set::JwkSetError, policy::HttpUri};
+
+/// Which key set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeySetId {
+    /// Whose: the index counts [`crate::Policy::provider_names`].
+    pub provider: usize,
+    /// Which of the provider's domains, where it has several.
+    pub domain: Option<Box<str>>,
+}
+
+/// A fetch that the adapter is to make: a `GET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// For which keys; give it back to [`crate::KeyRing::handle_fetched`].
+    pub key_set: KeySetId,
+    /// Where from, and how long it may take.
+    pub source: HttpUri,
+    /// Value for `Accept`.
+    pub accept: &'static str,
+    /// Value for `If-None-Match`: the `ETag` of what is held.
+    pub if_none_match: Option<Vec<u8>>,
+}
+
+/// How a fetch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched<'a> {
+    /// No answer: it timed out, or the issuer could not be reached.
+    Failed,
+    /// An answer of the issuer.
+    Response {
+        /// HTTP status code.
+        status: u16,
+        /// `ETag` header, if there was one.
+        etag: Option<&'a [u8]>,
+        /// `Cache-Control` header, if there was one; `max-age`, `no-store` and `no-cache` count.
+        cache_control: Option<&'a [u8]>,
+        /// `Age` header, if there was one: how long the answer has been in a cache on the way.
+        age: Option<&'a [u8]>,
+        /// The whole body.
+        body: &'a [u8],
+    },
+}
+
+/// Why a fetch brought no keys. The set that was held before stays.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// There was no answer.
+    NoAnswer,
+    /// The answer's status is neither 200 nor, where something is held, 304.
+    Status(u16),
+    /// The body is not a JWK Set.
+    JwkSet(JwkSetError),
+    /// The body is not the issuer's configuration.
+    Configuration(ConfigurationError),
+}
+
+/// Why a document is not the configuration of an issuer (OpenID Connect Discovery 1.0 §4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// Longer than 64 KiB.
+    TooLarge {
+        /// Length of the document, in bytes.
+        bytes: usize,
+    },
+    /// Not a strict JSON object: malformed, or an object names a member twice.
+    NotAnObject,
+    /// Its `issuer` is missing, or is not exactly the provider's (§4.3).
+    IssuerMismatch,
+    /// Its `jwks_uri` is missing, or cannot be used.
+    JwksUri(&'static str),
+}
+
+/// What a good fetch brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyUpdate {
+    /// The set that is held is still current.
+    Unchanged,
+    /// The issuer's configuration says where the keys are; they are to be fetched at once.
+    Discovered,
+    /// A new set took the place of the old one.
+    Replaced {
+        /// Number of usable keys.
+        keys: usize,
+        /// Why other keys were left out; for the log.
+        skipped: Vec<String>,
+    },
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer => formatter.write_str("no answer"),
+            Self::Status(status) => write!(formatter, "status {status}"),
+            Self::JwkSet(error) => error.fmt(formatter),
+            Self::Configuration(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::JwkSet(error) => Some(error),
+            Self::Configuration(error) => Some(error),
+            Self::NoAnswer | Self::Status(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ConfigurationError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the configuration of the issuer ")?;
+        match self {
+            Self::TooLarge { bytes } => write!(formatter, "has {bytes} bytes, at most 65536"),
+            Self::NotAnObject => formatter.write_str("is not a JSON object of distinct members"),
+            Self::IssuerMismatch => {
+                formatter.write_str("is another issuer's: its `issuer` differs")
+            }
+            Self::JwksUri(reason) => write!(formatter, "has a bad `jwks_uri`: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigurationError {}

@@ -1,0 +1,298 @@
+//! The key sets of a policy's providers, and when to fetch them. No I/O, no clock and no
+//! randomness: the adapter asks [`KeyRing::poll_fetch`] what to fetch and reports with
+//! [`KeyRing::handle_fetched`]. Times count from the Unix epoch.
+//!
+//! - [`slot`] is one key set that is fetched: what is held of it, and when to fetch it.
+//! - [`freshness`] reads for how long an answer may be used.
+//! - [`schedule`] spreads refreshes and retries over time.
+//! - [`discovery`] finds a key set through the issuer's configuration.
+//! - [`domains`] holds the key sets of many domains of one provider, and not too many.
+//! - [`allowance`] bounds the fetches that strangers can cause.
+//! - [`fetch`] is what the adapter is to fetch, and what came of it.
+
+mod allowance;
+mod discovery;
+mod domains;
+mod fetch;
+mod freshness;
+mod schedule;
+mod slot;
+
+use std::{cell::Cell, fmt, time::Duration};
+
+pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, KeyUpdate};
+use self::{allowance::Allowance, discovery::Source, domains::DomainSlots, slot::Slot};
+use crate::{
+    jwk_set::JwkSet,
+    policy::{KeySource, Policy, Provider, ProviderIndex},
+    signature::{CoreSignatures, SignatureVerifier},
+};
+
+/// What a client is told that asks for what there can be no keys of.
+const NEVER: Duration = Duration::from_secs(16);
+
+/// The key sets of all providers of one policy, and what checks signatures with them.
+///
+/// # When keys are fetched
+///
+/// - A set is refreshed when between 80 % and 95 % of its lifetime have passed; where in this
+///   window, the ring's seed decides (see [`KeyRing::with_jitter_seed`]). Its lifetime is what is
+///   left of its `max-age`, from 5 s up to the policy's `cache_duration`.
+/// - After a failure the last good set stays in use, up to `max_stale` after it was last known to
+///   be good; the next try comes after a wait that doubles with each failure.
+/// - A set whose lifetime has ended without any try to refresh it, because the host slept or
+///   nobody asked for it, is asked for first.
+/// - An unknown `kid` causes one fetch, at most every 5 s for each key set. The sets of domains
+///   are fetched when a request needs them. Of both kinds together, the whole ring has at most 10
+///   per second, and 20 at once after a quiet time.
+pub struct KeyRing {
+    providers: Vec<ProviderKeys>,
+    signatures: Box<dyn SignatureVerifier + Send>,
+    strangers: Allowance,
+    seed: u64,
+    /// The last version that was given to a key set.
+    last_version: u64,
+    /// How often keys have been looked at.
+    uses: Cell<u64>,
+}
+
+#[derive(Debug)]
+enum ProviderKeys {
+    Local { keys: JwkSet, version: u64 },
+    Remote(Box<Slot>),
+    Domains(Box<DomainSlots>),
+}
+
+/// What a provider's keys are to a decision.
+pub(crate) enum KeysAtHand<'a> {
+    /// These; the version is unique over all sets of the ring and all its life.
+    Ready { keys: &'a JwkSet, version: u64 },
+    /// They may be there soon.
+    Await,
+    /// They are not there, and will not be for a while.
+    Unavailable { retry_after: Duration },
+}
+
+impl KeyRing {
+    /// A ring for `policy` that holds its local keys and has yet to fetch the remote ones.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Self {
+        let mut last_version = 0;
+        let providers = policy.providers.iter().enumerate();
+        Self {
+            providers: providers
+                .map(|(index, provider)| ProviderKeys::new(index, provider, &mut last_version))
+                .collect(),
+            signatures: Box::new(CoreSignatures),
+            strangers: Allowance::default(),
+            seed: 0,
+            last_version,
+            uses: Cell::new(0),
+        }
+    }
+
+    /// The same ring, with a host's cryptography to check signatures.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Box<dyn SignatureVerifier + Send>) -> Self {
+        Self { signatures, ..self }
+    }
+
+    /// The same ring, with a number of its own that spreads its refreshes and retries, so that the
+    /// gates of a fleet do not all ask at once. Any number will do, such as a random one or the
+    /// time of the start in nanoseconds. With one number, a ring does the same each time.
+    #[must_use]
+    pub fn with_jitter_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    pub(crate) fn signatures(&self) -> &dyn SignatureVerifier {
+        &*self.signatures
+    }
+
+    /// The next fetch that is due, if any. The fetch counts as under way from here on.
+    pub fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {
+        let providers = self.providers.iter_mut().enumerate();
+        providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, now))
+    }
+
+    /// Takes the end of a fetch.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] where it brought no keys. It is for the log; the ring already knows.
+    pub fn handle_fetched(
+        &mut self,
+        key_set: &KeySetId,
+        fetched: Fetched<'_>,
+        now: Duration,
+    ) -> Result<KeyUpdate, FetchError> {
+        let (seed, last_version) = (self.seed, &mut self.last_version);
+        let keys = self.providers.get_mut(key_set.provider);
+        let domain = key_set.domain.as_deref().unwrap_or_default();
+        match keys {
+            Some(ProviderKeys::Remote(slot)) => slot.end_fetch(fetched, now, seed, last_version),
+            Some(ProviderKeys::Domains(domains)) => {
+                // It may have been dropped meanwhile, if the fetch was thought to be lost.
+                let Some(slot) = domains.slot_mut(domain) else { return Ok(KeyUpdate::Unchanged) };
+                let result = slot.end_fetch(fetched, now, seed, last_version);
+                domains.settle(domain, now);
+                result
+            }
+            _ => Ok(KeyUpdate::Unchanged),
+        }
+    }
+
+    /// Asks for keys ahead of time, as [`crate::Decision::AwaitKeys`] wants it. Returns whether
+    /// [`KeyRing::poll_fetch`] is worth asking at once, because that made a fetch due or one is
+    /// overdue; not where one has just become due, is under way or backing off, or where strangers
+    /// have caused too many of late.
+    pub fn demand(&mut self, key_set: &KeySetId, now: Duration) -> bool {
+        let strangers = &mut self.strangers;
+        let slot = match self.providers.get_mut(key_set.provider) {
+            Some(ProviderKeys::Remote(slot)) => slot,
+            Some(ProviderKeys::Domains(domains)) => {
+                let domain = key_set.domain.as_deref().unwrap_or_default();
+                if domain.is_empty() || (domains.slot(domain).is_none() && !strangers.is_free(now))
+                {
+                    return false;
+                }
+                let Some(slot) = domains.enter(domain, now) else { return false };
+                slot.touch(next_use(&self.uses));
+                slot
+            }
+            _ => return false,
+        };
+        if slot.is_due(now) {
+            return slot.is_worth_a_nudge(now);
+        }
+        let asked = slot.may_ask(now) && strangers.take(now);
+        if asked {
+            slot.ask(now);
+        }
+        asked
+    }
+
+    /// When [`KeyRing::poll_fetch`] is next worth asking; `None` where nothing is to be fetched
+    /// unless a request needs it.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Duration> {
+        self.providers.iter().filter_map(ProviderKeys::next_wakeup).min()
+    }
+
+    /// How often a key set has been replaced by a different one. Starts anew where the set of a
+    /// domain was dropped to make room.
+    #[must_use]
+    pub fn generation(&self, key_set: &KeySetId) -> u64 {
+        let slot = self.slot(key_set.provider, key_set.domain.as_deref());
+        slot.map(Slot::generation).unwrap_or_default()
+    }
+
+    /// The keys for a token of this provider, domain and `kid`.
+    pub(crate) fn at_hand(
+        &self,
+        provider: ProviderIndex,
+        domain: Option<&str>,
+        key_id: Option<&str>,
+        now: Duration,
+    ) -> KeysAtHand<'_> {
+        if let Some(ProviderKeys::Local { keys, version }) = self.providers.get(provider) {
+            return KeysAtHand::Ready { keys, version: *version };
+        }
+        match (self.slot(provider, domain), self.providers.get(provider)) {
+            (Some(slot), _) => {
+                slot.touch(next_use(&self.uses));
+                slot.at_hand(key_id, self.strangers.is_free(now), now)
+            }
+            (None, Some(ProviderKeys::Domains(domains))) if domain.is_some() => {
+                if self.strangers.is_free(now) && domains.has_room(now) {
+                    return KeysAtHand::Await;
+                }
+                KeysAtHand::Unavailable { retry_after: Duration::from_secs(1) }
+            }
+            _ => KeysAtHand::Unavailable { retry_after: NEVER },
+        }
+    }
+
+    /// The version of the set that may vouch for tokens of this provider and domain now; none
+    /// where there is none, or where it is too old.
+    pub(crate) fn version_at_hand(
+        &self,
+        provider: ProviderIndex,
+        domain: Option<&str>,
+        now: Duration,
+    ) -> Option<u64> {
+        if let Some(ProviderKeys::Local { version, .. }) = self.providers.get(provider) {
+            return Some(*version);
+        }
+        let slot = self.slot(provider, domain)?;
+        slot.touch(next_use(&self.uses));
+        slot.version_at_hand(now)
+    }
+
+    fn slot(&self, provider: ProviderIndex, domain: Option<&str>) -> Option<&Slot> {
+        match self.providers.get(provider)? {
+            ProviderKeys::Local { .. } => None,
+            ProviderKeys::Remote(slot) => Some(slot),
+            ProviderKeys::Domains(domains) => domains.slot(domain?),
+        }
+    }
+}
+
+impl ProviderKeys {
+    fn new(index: ProviderIndex, provider: &Provider, last_version: &mut u64) -> Self {
+        let issuer = provider.claim_rules.issuer.as_deref().unwrap_or_default();
+        if let Some(domains) = &provider.domains
+            && let Some(slots) =
+                DomainSlots::new(index, &provider.keys, issuer, domains.max_key_sets)
+        {
+            return Self::Domains(Box::new(slots));
+        }
+        let (source, fetching) = match &provider.keys {
+            KeySource::Local(keys) => {
+                *last_version += 1;
+                return Self::Local { keys: keys.clone(), version: *last_version };
+            }
+            KeySource::Remote(remote) => (Source::Named(remote.http_uri.clone()), remote.fetching),
+            KeySource::Discovered(discovery) => {
+                (Source::discovered(discovery.clone(), issuer.to_owned()), discovery.fetching)
+            }
+        };
+        Self::Remote(Box::new(Slot::new(source, fetching, false, schedule::salt(index, ""))))
+    }
+
+    fn poll_fetch(&mut self, provider: ProviderIndex, now: Duration) -> Option<Fetch> {
+        match self {
+            Self::Remote(slot) if slot.is_due(now) => {
+                Some(slot.begin_fetch(KeySetId { provider, domain: None }, now))
+            }
+            Self::Domains(domains) => {
+                let (domain, slot) = domains.slots_mut().find(|(_, slot)| slot.is_due(now))?;
+                let domain = Some(domain.into());
+                Some(slot.begin_fetch(KeySetId { provider, domain }, now))
+            }
+            _ => None,
+        }
+    }
+
+    fn next_wakeup(&self) -> Option<Duration> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Remote(slot) => slot.wakeup(),
+            Self::Domains(domains) => domains.slots().filter_map(Slot::wakeup).min(),
+        }
+    }
+}
+
+fn next_use(uses: &Cell<u64>) -> u64 {
+    uses.set(uses.get() + 1);
+    uses.get()
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KeyRing")
+            .field("providers", &self.providers)
+            .finish_non_exhaustive()
+    }
+}

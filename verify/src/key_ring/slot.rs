@@ -1,0 +1,351 @@
+//! One key set that is fetched: what of it is held, and when to fetch it.
+
+use std::{cell::Cell, fmt, time::Duration};
+
+use zeroize::Zeroizing;
+
+use super::{
+    KeysAtHand,
+    discovery::{Source, Step},
+    fetch::{Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
+    freshness,
+    schedule::{self, Chance},
+};
+use crate::{
+    jwk_set::{JwkSet, JwkSetError},
+    policy::KeyFetching,
+};
+
+/// An unknown `kid` may cause a fetch this long after the last one: a stranger who makes up key
+/// ids costs the issuer no more than one request in this time.
+pub(super) const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(5);
+/// A clock that goes back by less is one that was read in another order.
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+/// A fetch that has been due for this long waits for a tick that may not come: after a jump of the
+/// clock, the host still counts from the time before.
+const OVERDUE: Duration = Duration::from_secs(1);
+/// How long past its time-out a fetch may stay unreported before it counts as failed.
+const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+
+const ACCEPT_KEYS: &str = "application/jwk-set+json, application/json";
+const ACCEPT_CONFIGURATION: &str = "application/json";
+
+/// One key set that is fetched.
+#[derive(Debug)]
+pub(super) struct Slot {
+    source: Source,
+    fetching: KeyFetching,
+    /// Whether it is only fetched when someone has asked for it since the last fetch.
+    on_demand: bool,
+    held: Option<HeldSet>,
+    generation: u64,
+    /// When the fetch that is under way began.
+    in_flight_since: Option<Duration>,
+    /// When the last fetch began or, if it has, ended.
+    last_attempt: Option<Duration>,
+    attempts: u64,
+    failures: u32,
+    next_attempt: Duration,
+    /// A fetch is to begin at once, whoever wants it.
+    asked: bool,
+    /// Someone has looked at the set since the last fetch began,
+    wanted: Cell<bool>,
+    /// and this tells which of several sets was looked at last.
+    used: Cell<u64>,
+    /// When a tick was last asked for because the fetch is overdue.
+    nudged: Option<Duration>,
+    salt: u64,
+}
+
+struct HeldSet {
+    keys: JwkSet,
+    version: u64,
+    /// Where the issuer says that it is one, the document is a secret.
+    document: Zeroizing<Vec<u8>>,
+    etag: Option<Vec<u8>>,
+    max_age: Option<Duration>,
+    confirmed: Duration,
+    lifetime: Duration,
+}
+
+impl Slot {
+    pub(super) fn new(source: Source, fetching: KeyFetching, on_demand: bool, salt: u64) -> Self {
+        Self {
+            source,
+            fetching,
+            on_demand,
+            held: None,
+            generation: 0,
+            in_flight_since: None,
+            last_attempt: None,
+            attempts: 0,
+            failures: 0,
+            next_attempt: Duration::ZERO,
+            asked: false,
+            wanted: Cell::new(false),
+            used: Cell::new(0),
+            nudged: None,
+            salt,
+        }
+    }
+
+    /// The keys, for a token with this `kid`. `may_ask` says whether a fetch is free to be spent
+    /// on a stranger.
+    pub(super) fn at_hand(
+        &self,
+        key_id: Option<&str>,
+        may_ask: bool,
+        now: Duration,
+    ) -> KeysAtHand<'_> {
+        let Some(held) = self.usable(now) else { return self.without_keys(may_ask, now) };
+        let knows = key_id.is_none_or(|key_id| held.keys.contains(key_id));
+        let may_learn = self.is_expected(now) || (may_ask && self.may_ask(now));
+        if self.is_lapsed(held, now) || (!knows && may_learn) {
+            return KeysAtHand::Await;
+        }
+        KeysAtHand::Ready { keys: &held.keys, version: held.version }
+    }
+
+    /// The version of the keys that may vouch for tokens.
+    pub(super) fn version_at_hand(&self, now: Duration) -> Option<u64> {
+        let held = self.usable(now)?;
+        (!self.is_lapsed(held, now)).then_some(held.version)
+    }
+
+    fn without_keys(&self, may_ask: bool, now: Duration) -> KeysAtHand<'_> {
+        let backing_off = self.is_backing_off(now);
+        let spared = self.is_newcomer() && !may_ask;
+        if self.is_expected(now) || !(backing_off || spared) {
+            return KeysAtHand::Await;
+        }
+        let retry_after = if backing_off { self.next_attempt.saturating_sub(now) } else { OVERDUE };
+        KeysAtHand::Unavailable { retry_after: retry_after.min(self.fetching.max_back_off) }
+    }
+
+    fn usable(&self, now: Duration) -> Option<&HeldSet> {
+        let age = |held: &HeldSet| now.saturating_sub(held.confirmed);
+        self.held.as_ref().filter(|held| age(held) <= self.fetching.max_stale)
+    }
+
+    /// Whether the set has outlived its lifetime without a try to refresh it: nobody asked for it,
+    /// or the host slept. What the issuer has withdrawn meanwhile must not pass, so it is to be
+    /// asked first. A try that is under way since before, or that has failed lately, is enough.
+    fn is_lapsed(&self, held: &HeldSet, now: Duration) -> bool {
+        let end = held.confirmed + held.lifetime;
+        let in_flight = self.is_in_flight(now);
+        let in_time = in_flight && self.in_flight_since.is_some_and(|since| since < end);
+        let failed_lately = self.failures > 0 && (in_flight || now <= self.next_attempt + OVERDUE);
+        now >= end && !in_time && !failed_lately
+    }
+
+    /// Notes that the set has been looked at.
+    pub(super) fn touch(&self, use_number: u64) {
+        self.wanted.set(true);
+        self.used.set(use_number);
+    }
+
+    pub(super) fn last_used(&self) -> u64 {
+        self.used.get()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether it has brought no keys yet, and perhaps nobody but a stranger speaks of it.
+    pub(super) fn is_newcomer(&self) -> bool {
+        self.on_demand && self.held.is_none()
+    }
+
+    /// Whether there is to be news without anyone asking.
+    pub(super) fn is_expected(&self, now: Duration) -> bool {
+        self.asked || self.is_in_flight(now)
+    }
+
+    /// Whether an unknown `kid`, or a first question for a set, may cause a fetch now.
+    pub(super) fn may_ask(&self, now: Duration) -> bool {
+        let cooled = |last| now.saturating_sub(last) >= UNKNOWN_KEY_COOLDOWN;
+        let cooled = self.held.is_none() || self.last_attempt.is_none_or(cooled);
+        cooled && !self.is_expected(now) && !self.is_backing_off(now)
+    }
+
+    /// Makes a fetch due at once.
+    pub(super) fn ask(&mut self, now: Duration) {
+        self.asked = true;
+        self.next_attempt = now;
+    }
+
+    fn is_backing_off(&self, now: Duration) -> bool {
+        self.failures > 0 && now < self.next_attempt
+    }
+
+    fn is_in_flight(&self, now: Duration) -> bool {
+        let limit = self.source.timeout() + LOST_FETCH_GRACE;
+        self.in_flight_since.is_some_and(|since| {
+            since <= now + CLOCK_TOLERANCE && now.saturating_sub(since) <= limit
+        })
+    }
+
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        let clock_went_back = self.last_attempt.is_some_and(|last| now + CLOCK_TOLERANCE < last);
+        let time_has_come = self.next_attempt <= now || clock_went_back;
+        (self.asked || (self.is_scheduled() && time_has_come)) && !self.is_in_flight(now)
+    }
+
+    /// Whether it is fetched again when its time comes.
+    fn is_scheduled(&self) -> bool {
+        !self.on_demand || (self.held.is_some() && self.wanted.get())
+    }
+
+    /// Whether the fetch that is due has been so for long, and nobody has asked for a tick lately.
+    pub(super) fn is_worth_a_nudge(&mut self, now: Duration) -> bool {
+        let long_ago = |then: Duration| now.abs_diff(then) > OVERDUE;
+        let worth = long_ago(self.next_attempt) && self.nudged.is_none_or(long_ago);
+        if worth {
+            self.nudged = Some(now);
+        }
+        worth
+    }
+
+    pub(super) fn wakeup(&self) -> Option<Duration> {
+        match self.in_flight_since {
+            Some(since) => Some(since + self.source.timeout() + LOST_FETCH_GRACE),
+            None => (self.asked || self.is_scheduled()).then_some(self.next_attempt),
+        }
+    }
+
+    pub(super) fn begin_fetch(&mut self, key_set: KeySetId, now: Duration) -> Fetch {
+        if self.in_flight_since.replace(now).is_some() {
+            self.failures = self.failures.saturating_add(1); // the one before was lost
+        }
+        self.last_attempt = Some(now);
+        self.asked = false;
+        self.wanted.set(false);
+        let held_etag = self.held.as_ref().and_then(|held| held.etag.clone());
+        let (source, accept, if_none_match) = match self.source.begin(now) {
+            Step::Configuration { source, etag } => (source, ACCEPT_CONFIGURATION, etag),
+            Step::Keys(source) => (source, ACCEPT_KEYS, held_etag),
+        };
+        Fetch { key_set, source: source.clone(), accept, if_none_match }
+    }
+
+    /// Takes the end of a fetch. `seed` is the ring's, and `last_version` the last that it gave.
+    pub(super) fn end_fetch(
+        &mut self,
+        fetched: Fetched<'_>,
+        now: Duration,
+        seed: u64,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, FetchError> {
+        self.in_flight_since = None;
+        self.last_attempt = Some(now);
+        self.attempts += 1;
+        let chance = Chance::new(seed, self.salt, self.attempts);
+        let result = match self.source.asking() {
+            Some(_) => return self.end_configuration(fetched, chance, now),
+            None => self.take(fetched, now, last_version),
+        };
+        match (&result, &self.held) {
+            (Ok(_), Some(held)) => {
+                self.failures = 0;
+                self.next_attempt = now + schedule::refresh_after(held.lifetime, chance);
+            }
+            _ => self.fail(chance, now),
+        }
+        result
+    }
+
+    /// With the place of the keys, or with the one that was known before, their own fetch is due.
+    fn end_configuration(
+        &mut self,
+        fetched: Fetched<'_>,
+        chance: Chance,
+        now: Duration,
+    ) -> Result<KeyUpdate, FetchError> {
+        let Some(discovered) = self.source.asking() else { return Ok(KeyUpdate::Unchanged) };
+        let result = discovered.take(fetched, now);
+        if result.is_err() && !discovered.make_do(now) {
+            self.fail(chance, now);
+        } else {
+            self.ask(now);
+        }
+        // An `ETag` is of one place, and may say something else at another.
+        if let (Ok(true), Some(held)) = (&result, &mut self.held) {
+            held.etag = None;
+        }
+        result.map(|_| KeyUpdate::Discovered)
+    }
+
+    fn fail(&mut self, chance: Chance, now: Duration) {
+        self.next_attempt = now + schedule::back_off(&self.fetching, self.failures, chance);
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn take(
+        &mut self,
+        fetched: Fetched<'_>,
+        now: Duration,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, FetchError> {
+        let Fetched::Response { status, etag, cache_control, age, body } = fetched else {
+            return Err(FetchError::NoAnswer);
+        };
+        let update = match (status, &self.held) {
+            (304, Some(_)) => KeyUpdate::Unchanged,
+            (200, _) => self.replace(body, last_version).map_err(FetchError::JwkSet)?,
+            (404 | 410, _) => {
+                self.source.is_gone();
+                return Err(FetchError::Status(status));
+            }
+            _ => return Err(FetchError::Status(status)),
+        };
+        if let Some(held) = &mut self.held {
+            // What a 304 does not say stays as it was (RFC 9111 §4.3.4).
+            if status == 200 || cache_control.is_some() {
+                held.max_age = cache_control.and_then(freshness::max_age);
+            }
+            if status == 200 {
+                held.etag = etag.map(<[u8]>::to_vec);
+            }
+            held.lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
+            held.confirmed = now;
+        }
+        Ok(update)
+    }
+
+    fn replace(&mut self, body: &[u8], last_version: &mut u64) -> Result<KeyUpdate, JwkSetError> {
+        if self.held.as_ref().is_some_and(|held| held.document.as_slice() == body) {
+            return Ok(KeyUpdate::Unchanged);
+        }
+        let keys = JwkSet::parse(body, self.fetching.key_kinds)?;
+        let update = KeyUpdate::Replaced {
+            keys: keys.len(),
+            skipped: keys.skipped().iter().map(ToString::to_string).collect(),
+        };
+        *last_version += 1;
+        self.generation += 1;
+        self.held = Some(HeldSet {
+            keys,
+            version: *last_version,
+            document: Zeroizing::new(body.to_vec()),
+            etag: None,
+            max_age: None,
+            confirmed: Duration::ZERO,
+            lifetime: Duration::ZERO,
+        });
+        Ok(update)
+    }
+}
+
+/// The document can be a secret.
+impl fmt::Debug for HeldSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HeldSet")
+            .field("keys", &self.keys)
+            .field("version", &self.version)
+            .field("confirmed", &self.confirmed)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
