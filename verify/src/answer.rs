@@ -135,12 +135,14 @@ fn redirected(redirect: &Redirect, request: &Request<'_>, locations: &[&Location
 
 /// All but the unreserved characters (RFC 3986 §2.3), so that the text is one value of a query.
 fn percent_encode(text: &str) -> String {
+    let hex =
+        |half: u8| char::from(b"0123456789ABCDEF".get(usize::from(half)).copied().unwrap_or(b'0'));
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.extend(['%', hex(byte >> 4), hex(byte & 15)]);
         }
     }
     encoded
@@ -159,7 +161,7 @@ fn phrase(status: u16) -> &'static str {
         500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
-        400..=499 => "Client Error",
+        other if other < 500 => "Client Error",
         _ => "Server Error",
     }
 }

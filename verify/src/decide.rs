@@ -204,10 +204,7 @@ impl<'g, 'r> Evaluation<'g, 'r> {
 
     /// The domain that the request is for, where the provider has domains.
     fn domain(&self, provider: &Provider) -> Result<Option<Cow<'g, str>>, Denial> {
-        let Some(domains) = &provider.domains else { return Ok(None) };
-        let values = |name: &str| self.request.values_of_copies(name).collect();
-        let domain = domains.domain_of(self.request.authority, self.path, values);
-        domain.map(Some).ok_or(Denial::DomainUnknown)
+        provider.domain_of(self.request, self.path)
     }
 
     fn parse(&mut self, text: &'r [u8]) {
@@ -270,7 +267,11 @@ fn meets(identity: &Identity, conditions: Option<&Conditions>) -> Result<(), Out
 }
 
 /// The provider's rules, for the audiences and the domain at hand.
-fn rules<'p>(check: &Check, provider: &'p Provider, domain: Option<&str>) -> Cow<'p, ClaimRules> {
+pub(crate) fn rules<'p>(
+    check: &Check,
+    provider: &'p Provider,
+    domain: Option<&str>,
+) -> Cow<'p, ClaimRules> {
     let mut rules = Cow::Borrowed(&provider.claim_rules);
     if let Some(audiences) = &check.audiences {
         rules.to_mut().audiences.clone_from(audiences);

@@ -208,17 +208,17 @@ impl Denial {
             Self::TypeNotAllowed => (401, InvalidToken, "type_not_allowed", "the token's type is not allowed"),
             Self::NestedToken => (401, InvalidToken, "nested_token", "the token holds another token"),
             Self::IssuerUnknown => (401, InvalidToken, "issuer_unknown", "the token's issuer is not trusted here"),
-            Self::SubjectMismatch => (401, InvalidToken, "subject_mismatch", "the token's subject is not allowed here"),
+            Self::SubjectMismatch => (401, InvalidToken, "subject_mismatch", "the token's subject is not accepted here"),
             Self::AudienceMismatch => (401, InvalidToken, "audience_mismatch", "the token is meant for another audience"),
             Self::ExpirationMissing => (401, InvalidToken, "expiration_missing", "the token never expires"),
-            Self::LifetimeTooLong { .. } => (401, InvalidToken, "lifetime_too_long", "the token is valid for longer than allowed here"),
+            Self::LifetimeTooLong { .. } => (401, InvalidToken, "lifetime_too_long", "the token lives longer than is accepted here"),
             Self::TokenExpired { .. } => (401, InvalidToken, "token_expired", "the token has expired"),
             Self::TokenNotYetValid { .. } => (401, InvalidToken, "token_not_yet_valid", "the token is not valid yet"),
             Self::TimeClaimInvalid { .. } => (401, InvalidToken, "time_claim_invalid", "a time in the token is not a valid number"),
             Self::KeyUnknown => (401, InvalidToken, "key_unknown", "the token's key is not known"),
             Self::SignatureInvalid => (401, InvalidToken, "signature_invalid", "the token's signature is invalid"),
             Self::KeyBindingRequired => (401, InvalidToken, "key_binding_required", "the token is bound to a key and cannot be used as a bearer token"),
-            Self::InsufficientScope { .. } => (403, InsufficientScope, "insufficient_scope", "the token does not give the rights that are needed"),
+            Self::InsufficientScope { .. } => (403, InsufficientScope, "insufficient_scope", "the token does not grant this request"),
             Self::DomainUnknown => (403, None, "domain_unknown", "the request names no domain that is served here"),
             Self::RequirementUnknown => (403, None, "requirement_unknown", "the route's requirement is not in the policy"),
             Self::KeysUnavailable { .. } => (503, None, "keys_unavailable", "the keys to check the token are not available"),
@@ -251,4 +251,112 @@ impl std::error::Error for Denial {}
 /// Rounds up, so that a client that waits as told does not come too early.
 fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each. The match makes sure that a new one is not forgotten here.
+    fn all() -> Vec<Denial> {
+        use Denial as D;
+        let zero = 0.0;
+        let all = vec![
+            D::PathAmbiguous,
+            D::MethodAmbiguous,
+            D::PathTooLong { bytes: 2, limit: 1 },
+            D::NoMatchingRule,
+            D::TokenMissing,
+            D::MultipleTokens,
+            D::TokenTooLarge { bytes: 2, limit: 1 },
+            D::TokenMalformed,
+            D::HeaderMalformed,
+            D::ClaimsMalformed,
+            D::DuplicateMember,
+            D::AlgorithmUnsupported,
+            D::AlgorithmNotAllowed,
+            D::AlgorithmMismatch,
+            D::CriticalHeader,
+            D::TypeNotAllowed,
+            D::NestedToken,
+            D::IssuerUnknown,
+            D::SubjectMismatch,
+            D::AudienceMismatch,
+            D::ExpirationMissing,
+            D::LifetimeTooLong { expiration: zero, now: zero },
+            D::TokenExpired { expiration: zero, now: zero },
+            D::TokenNotYetValid { not_before: zero, now: zero },
+            D::TimeClaimInvalid { claim: "exp" },
+            D::KeyUnknown,
+            D::SignatureInvalid,
+            D::KeyBindingRequired,
+            D::InsufficientScope { scope: String::new() },
+            D::DomainUnknown,
+            D::RequirementUnknown,
+            D::KeysUnavailable { retry_after: Duration::ZERO },
+        ];
+        for denial in &all {
+            match denial {
+                D::PathAmbiguous
+                | D::MethodAmbiguous
+                | D::PathTooLong { .. }
+                | D::NoMatchingRule
+                | D::TokenMissing
+                | D::MultipleTokens
+                | D::TokenTooLarge { .. }
+                | D::TokenMalformed
+                | D::HeaderMalformed
+                | D::ClaimsMalformed
+                | D::DuplicateMember
+                | D::KeyUnknown
+                | D::AlgorithmUnsupported
+                | D::AlgorithmNotAllowed
+                | D::AlgorithmMismatch
+                | D::CriticalHeader
+                | D::TypeNotAllowed
+                | D::NestedToken
+                | D::IssuerUnknown
+                | D::SubjectMismatch
+                | D::AudienceMismatch
+                | D::ExpirationMissing
+                | D::LifetimeTooLong { .. }
+                | D::TokenExpired { .. }
+                | D::TokenNotYetValid { .. }
+                | D::TimeClaimInvalid { .. }
+                | D::SignatureInvalid
+                | D::KeyBindingRequired
+                | D::InsufficientScope { .. }
+                | D::DomainUnknown
+                | D::RequirementUnknown
+                | D::KeysUnavailable { .. } => {}
+            }
+        }
+        all
+    }
+
+    /// The table's rows, as their cells.
+    fn rows() -> Vec<Vec<&'static str>> {
+        let table = include_str!("../strictness.md").lines().filter(|line| line.starts_with("| "));
+        table.skip(1).map(|line| line.split(" | ").map(str::trim).collect()).collect()
+    }
+
+    #[test]
+    fn the_table_of_what_strict_means_is_complete_and_true() {
+        let rows = rows();
+        for denial in all() {
+            let code = format!("`{}`", denial.code());
+            let status = denial.status().to_string();
+            let row = rows.iter().find(|row| row.get(2) == Some(&code.as_str()));
+            assert_eq!(row.and_then(|row| row.get(3)), Some(&status.as_str()), "{code}");
+        }
+        assert_eq!(rows.len(), all().len());
+    }
+
+    #[test]
+    fn no_two_denials_have_one_code() {
+        let mut codes: Vec<&str> = all().iter().map(Denial::code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all().len());
+    }
 }

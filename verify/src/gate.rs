@@ -218,6 +218,6 @@ impl fmt::Debug for Gate {
             .field("policy", &self.policy)
             .field("keys", &self.keys)
             .field("counters", &self.counters())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -36,6 +36,7 @@
 //! assert_eq!(code("/healthz/../api/orders"), "path_ambiguous");
 //! # Ok::<(), postern_verify::PolicyError>(())
 //! ```
+#![doc = include_str!("../strictness.md")]
 
 mod algorithm;
 mod answer;
@@ -43,6 +44,7 @@ mod base64url;
 mod claims;
 mod decide;
 mod denial;
+mod explain;
 mod forward;
 mod gate;
 mod identity;
@@ -63,6 +65,7 @@ pub use crate::{
     answer::Answer,
     claims::{ClaimRules, Claims},
     denial::Denial,
+    explain::Step,
     forward::{Forward, Report},
     gate::{Counters, Decision, Denied, Gate},
     jwk::KeyKinds,

@@ -102,6 +102,11 @@ impl<'t> SignedToken<'t> {
         &self.0.claims
     }
 
+    /// The same token, to be checked once more.
+    pub(crate) fn again(&self) -> SignedToken<'t> {
+        SignedToken(self.0)
+    }
+
     /// Holds the claims to `rules` at the time `now`, counted from the Unix epoch.
     ///
     /// # Errors
@@ -133,6 +138,22 @@ impl VerifiedToken<'_> {
     #[must_use]
     pub fn payload(&self) -> &str {
         self.0.jws.payload_text
+    }
+}
+
+/// What its header says, for people: no claim and no signature.
+impl fmt::Display for UnverifiedToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "alg {}, typ {}",
+            self.algorithm(),
+            self.jws.token_type().escape_debug()
+        )?;
+        match self.key_id() {
+            Some(key_id) => write!(formatter, ", kid `{}`", key_id.escape_debug()),
+            None => formatter.write_str(", no kid"),
+        }
     }
 }
 

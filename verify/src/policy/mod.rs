@@ -220,11 +220,11 @@ fn compile(
     raw: &BTreeMap<String, RawRequirement>,
     member: &str,
 ) -> Result<BTreeMap<String, Requirement>, PolicyError> {
-    let mut compiled = BTreeMap::new();
+    let mut requirements = BTreeMap::new();
     for (name, raw) in raw {
-        compiled.insert(name.clone(), compiler.compile(raw, &format!("{member}.{name}"))?);
+        requirements.insert(name.clone(), compiler.compile(raw, &format!("{member}.{name}"))?);
     }
-    Ok(compiled)
+    Ok(requirements)
 }
 
 fn filter_state_rules(

@@ -11,7 +11,10 @@ use super::{
     raw::{RawClaimToHeader, RawHeaderSource, RawProvider},
     string_matcher::StringMatcher,
 };
-use crate::{algorithm::Algorithm, claims::ClaimRules, jws::media_type, token::MAX_TOKEN_BYTES};
+use crate::{
+    algorithm::Algorithm, claims::ClaimRules, denial::Denial, jws::media_type, request::Request,
+    token::MAX_TOKEN_BYTES,
+};
 
 /// Envoy's default for `clock_skew_seconds`.
 const DEFAULT_CLOCK_SKEW_SECONDS: u32 = 60;
@@ -119,6 +122,19 @@ impl Provider {
             Some(domain) => Cow::Owned(issuer.replace(DOMAIN, domain)),
             None => Cow::Borrowed(issuer),
         })
+    }
+
+    /// The domain that a request with this decoded path is for; `None` where the provider has no
+    /// domains.
+    pub(crate) fn domain_of<'r>(
+        &self,
+        request: &Request<'r>,
+        path: &'r str,
+    ) -> Result<Option<Cow<'r, str>>, Denial> {
+        let Some(domains) = &self.domains else { return Ok(None) };
+        let values = |name: &str| request.values_of_copies(name).collect();
+        let domain = domains.domain_of(request.authority, path, values);
+        domain.map(Some).ok_or(Denial::DomainUnknown)
     }
 
     /// Names of all headers that this provider may set.

@@ -41,6 +41,7 @@ pub(super) struct RawCache {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
+#[expect(clippy::struct_excessive_bools, reason = "as many as Envoy's message has, and ours")]
 pub(super) struct RawProvider {
     pub(super) issuer: Option<String>,
     pub(super) audiences: Option<Vec<String>>,

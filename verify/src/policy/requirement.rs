@@ -88,6 +88,17 @@ impl Need {
     }
 }
 
+impl Fallback {
+    /// What it adds to a list of alternatives.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Deny => "",
+            Self::AllowMissing => " or no token",
+            Self::AllowMissingOrFailed => " or whatever there is",
+        }
+    }
+}
+
 /// Compiles the requirements of one policy, which share their checks.
 pub(super) struct Compiler<'p> {
     providers: &'p [Provider],

@@ -1,0 +1,230 @@
+//! Why a request or a token is let through or not, step by step, with the functions that decide.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use crate::{
+    decide::rules,
+    denial::Denial,
+    gate::Gate,
+    key_ring::KeysAtHand,
+    location,
+    policy::{Check, Conditions, Location, Need, Provider},
+    request::Request,
+    token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken},
+};
+
+/// One step of a decision, and how it went. It shows names and numbers, never a secret, a signature
+/// or a claim other than those that the policy itself speaks of.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// The provider that it is about; empty where it is about the request or the token as such.
+    pub provider: String,
+    /// What was looked at, in one word.
+    pub what: &'static str,
+    /// What was found, or why it is not enough.
+    pub outcome: Result<String, Denial>,
+}
+
+impl Gate {
+    /// The steps to the verdict on `request`: what the policy demands, and for each provider that it
+    /// names, how far its token came. [`Gate::decide`] gives the verdict.
+    #[must_use]
+    pub fn explain(&self, request: &Request<'_>, now: Duration) -> Vec<Step> {
+        let mut steps = Steps::default();
+        let demanded = request.method().and_then(|method| Ok((method, request.path()?)));
+        let demand = demanded.and_then(|(method, path)| {
+            steps.ok("request", format!("{method} `{path}`"));
+            Ok((self.policy().demand(request, method, &path)?, path))
+        });
+        let (demand, path) = match demand {
+            Ok(demand) => demand,
+            Err(denial) => return steps.ended_by("request", denial),
+        };
+        let by = demand.rule.map_or("no rule".to_owned(), |rule| format!("rule `{}`", rule.name));
+        steps.ok("demand", format!("{by}: {}", self.words(&demand.requirement.need)));
+        let conditions = demand.rule.map(|rule| &rule.conditions);
+        for check in checks(&demand.requirement.need) {
+            let Some(provider) = self.policy().providers.get(check.provider) else { continue };
+            steps.provider.clone_from(&provider.name);
+            let found = match location::find(request, &provider.locations) {
+                Ok(Some(found)) => found,
+                Ok(None) => {
+                    steps.failed("place", Denial::TokenMissing);
+                    continue;
+                }
+                Err(denial) => {
+                    steps.failed("place", denial);
+                    continue;
+                }
+            };
+            steps.ok("place", place(found.1));
+            let domain = provider.domain_of(request, &path);
+            let token = UnverifiedToken::parse(found.0, MAX_TOKEN_BYTES);
+            self.explain_check(&mut steps, check, provider, domain, &token, conditions, now);
+        }
+        steps.steps
+    }
+
+    /// The same for a token by itself: how far it comes with each provider of the policy. `domain`
+    /// is the one that providers with domains are to assume.
+    #[must_use]
+    pub fn explain_token(&self, text: &[u8], domain: Option<&str>, now: Duration) -> Vec<Step> {
+        let mut steps = Steps::default();
+        let token = UnverifiedToken::parse(text, MAX_TOKEN_BYTES);
+        for (index, provider) in self.policy().providers.iter().enumerate() {
+            steps.provider.clone_from(&provider.name);
+            let check = Check { provider: index, audiences: None, id: 0 };
+            let domain = match &provider.domains {
+                None => Ok(None),
+                Some(_) => domain.map(Cow::Borrowed).map(Some).ok_or(Denial::DomainUnknown),
+            };
+            self.explain_check(&mut steps, &check, provider, domain, &token, None, now);
+        }
+        steps.steps
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a check depends on")]
+    fn explain_check(
+        &self,
+        steps: &mut Steps,
+        check: &Check,
+        provider: &Provider,
+        domain: Result<Option<Cow<'_, str>>, Denial>,
+        token: &Result<UnverifiedToken<'_>, Denial>,
+        conditions: Option<&Conditions>,
+        now: Duration,
+    ) {
+        let Ok(token) = steps.take("token", token, ToString::to_string) else { return };
+        let Ok(domain) = steps.take("domain", &domain, |domain| match domain {
+            Some(domain) => format!("`{domain}`"),
+            None => "the provider has none".to_owned(),
+        }) else {
+            return;
+        };
+        let rules = rules(check, provider, domain.as_deref());
+        if rules.issuer.is_some() && token.issuer() != rules.issuer.as_deref() {
+            return steps.failed("issuer", Denial::IssuerUnknown);
+        }
+        steps.ok("issuer", rules.issuer.as_deref().map_or("any".into(), |it| format!("`{it}`")));
+        if !provider.algorithms.contains(&token.algorithm()) {
+            return steps.failed("algorithm", Denial::AlgorithmNotAllowed);
+        }
+        steps.ok("algorithm", format!("{} is one of the provider's", token.algorithm()));
+        let keys = match self.keys().at_hand(check.provider, domain.as_deref(), token.key_id(), now)
+        {
+            KeysAtHand::Ready { keys, .. } => keys,
+            KeysAtHand::Await => {
+                return steps.ok("keys", "they have to be fetched first".to_owned());
+            }
+            KeysAtHand::Unavailable { retry_after } => {
+                return steps.failed("keys", Denial::KeysUnavailable { retry_after });
+            }
+        };
+        steps.ok("keys", format!("{} at hand", keys.len()));
+        let signed = token.verify_by(self.keys().signatures(), keys);
+        let Ok(signed) = steps.take("signature", &signed, |_| "it fits".to_owned()) else { return };
+        let claims = signed.claims();
+        let checked = SignedToken::check(signed.again(), &rules, now);
+        let fits = |_: &_| "all that the provider asks for is in order".to_owned();
+        if steps.take("claims", &checked, fits).is_ok()
+            && let Some(conditions) = conditions.filter(|conditions| !conditions.is_empty())
+        {
+            let met = conditions.check(claims);
+            let _ = steps.take("rights", &met, |()| "the rule's scopes and claims".to_owned());
+        }
+    }
+
+    /// A need in words.
+    fn words(&self, need: &Need) -> String {
+        let list = |members: &[Need], joint: &str| {
+            let members: Vec<String> = members.iter().map(|member| self.words(member)).collect();
+            members.join(joint)
+        };
+        match need {
+            Need::Open => "no token is needed".to_owned(),
+            Need::ExtractOnly { .. } => {
+                "claims are taken from a token that is not checked".to_owned()
+            }
+            Need::Token(check) => {
+                let name = self.policy().provider_names().nth(check.provider).unwrap_or_default();
+                format!("a token of `{name}`")
+            }
+            Need::All(members) => format!("({})", list(members, " and ")),
+            Need::Any(members, fallback) => {
+                format!("({}{})", list(members, " or "), fallback.words())
+            }
+        }
+    }
+}
+
+fn checks(need: &Need) -> Vec<&Check> {
+    match need {
+        Need::Open | Need::ExtractOnly { .. } => Vec::new(),
+        Need::Token(check) => vec![check],
+        Need::All(members) | Need::Any(members, _) => members.iter().flat_map(checks).collect(),
+    }
+}
+
+fn place(location: &Location) -> String {
+    match location {
+        Location::Header { name, .. } => format!("in the header `{name}`"),
+        Location::Cookie(name) => format!("in the cookie `{name}`"),
+        Location::Param(name) => format!("in the query parameter `{name}`"),
+    }
+}
+
+#[derive(Default)]
+struct Steps {
+    provider: String,
+    steps: Vec<Step>,
+}
+
+impl Steps {
+    fn push(&mut self, what: &'static str, outcome: Result<String, Denial>) {
+        self.steps.push(Step { provider: self.provider.clone(), what, outcome });
+    }
+
+    fn ok(&mut self, what: &'static str, found: String) {
+        self.push(what, Ok(found));
+    }
+
+    fn failed(&mut self, what: &'static str, denial: Denial) {
+        self.push(what, Err(denial));
+    }
+
+    fn ended_by(mut self, what: &'static str, denial: Denial) -> Vec<Step> {
+        self.failed(what, denial);
+        self.steps
+    }
+
+    /// Notes the outcome and gives it back.
+    fn take<'t, T>(
+        &mut self,
+        what: &'static str,
+        outcome: &'t Result<T, Denial>,
+        words: impl Fn(&T) -> String,
+    ) -> Result<&'t T, ()> {
+        match outcome {
+            Ok(found) => {
+                self.ok(what, words(found));
+                Ok(found)
+            }
+            Err(denial) => {
+                self.failed(what, denial.clone());
+                Err(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mark, text) = match &self.outcome {
+            Ok(found) => ("ok", found.clone()),
+            Err(denial) => ("NO", denial.to_string()),
+        };
+        let subject = if self.provider.is_empty() { "" } else { self.provider.as_str() };
+        write!(formatter, "{mark}  {subject:<12} {:<10} {text}", self.what)
+    }
+}
