@@ -96,8 +96,8 @@ fn decide(mut gate: Gate, file: &Value, case: &Value) -> Value {
     let headers = fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let target = text(&raw["target"]).as_bytes();
     let mut request = Request::new(text(&raw["method"]), target, headers);
-    request.authority = text(&raw["authority"]).as_bytes();
-    request.scheme = text(&raw["scheme"]);
+    request.authority = raw["authority"].as_str().unwrap_or("api.example.com").as_bytes();
+    request.scheme = raw["scheme"].as_str().unwrap_or("https");
     request.filter_state = case["filter_state"].as_str();
     request.route = match &case["route"] {
         Value::Null => Route::Rules,
@@ -130,8 +130,8 @@ fn decide(mut gate: Gate, file: &Value, case: &Value) -> Value {
         Decision::Allow(forward) => {
             let set: BTreeMap<&str, String> =
                 forward.set_headers().map(|(name, value)| (name, printable(value))).collect();
-            let sent = request.headers.iter().map(|field| field.0.to_ascii_lowercase());
-            let replaced = sent.filter(|name| set.contains_key(name.as_str()));
+            let names = request.headers.iter().map(|field| field.0.to_ascii_lowercase());
+            let replaced = names.filter(|name| set.contains_key(name.as_str()));
             let removed = forward.removed_headers().map(str::to_ascii_lowercase);
             let mut gone: Vec<String> = removed.chain(replaced).collect();
             gone.sort();

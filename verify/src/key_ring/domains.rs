@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{discovery::Source, schedule, slot::Slot};
-use crate::policy::{DOMAIN, KeyFetching, KeySource};
+use crate::policy::{DOMAIN, Discovery, HttpUri, KeyFetching, KeySource};
 
 /// Most names that are remembered which have brought no keys yet: enough for as many fetches as
 /// strangers can have under way, and for how some of them failed.
@@ -27,8 +27,8 @@ pub(super) struct DomainSlots {
 /// Where the domains' keys come from, with `{domain}` in it.
 #[derive(Debug)]
 enum Template {
-    Named(crate::policy::HttpUri),
-    Discovered { discovery: crate::policy::Discovery, issuer: String },
+    Named(HttpUri),
+    Discovered { discovery: Discovery, issuer: String },
 }
 
 impl DomainSlots {
@@ -104,10 +104,9 @@ impl DomainSlots {
 
     /// Drops the slot of this kind that was looked at longest ago, but not the one of `spared`.
     fn evict(&mut self, kind: fn(&Slot) -> bool, spared: &str, now: Duration) -> Option<Slot> {
-        let may_go = |(domain, slot): &(&Box<str>, &Slot)| {
-            kind(slot) && is_idle(slot, now) && ***domain != *spared
-        };
-        let oldest = self.slots.iter().filter(may_go).min_by_key(|(_, slot)| slot.last_used());
+        let idle = self.slots.iter().filter(|(_, slot)| kind(slot) && is_idle(slot, now));
+        let others = idle.filter(|(domain, _)| &***domain != spared);
+        let oldest = others.min_by_key(|(_, slot)| slot.last_used());
         let oldest = oldest?.0.clone();
         self.slots.remove(&oldest)
     }
@@ -117,7 +116,7 @@ impl DomainSlots {
             Template::Named(template) => Source::Named(template.of_domain(domain)),
             Template::Discovered { discovery, issuer } => {
                 let http_uri = discovery.http_uri.of_domain(domain);
-                let discovery = crate::policy::Discovery { http_uri, ..discovery.clone() };
+                let discovery = Discovery { http_uri, ..discovery.clone() };
                 Source::discovered(discovery, issuer.replace(DOMAIN, domain))
             }
         };

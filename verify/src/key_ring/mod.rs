@@ -66,7 +66,10 @@ enum ProviderKeys {
 /// What a provider's keys are to a decision.
 pub(crate) enum KeysAtHand<'a> {
     /// These; the version is unique over all sets of the ring and all its life.
-    Ready { keys: &'a JwkSet, version: u64 },
+    Ready {
+        keys: &'a JwkSet,
+        version: u64,
+    },
     /// They may be there soon.
     Await,
     /// They are not there, and will not be for a while.
@@ -296,3 +299,8 @@ impl fmt::Debug for KeyRing {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub(super) fn salt(provider: usize, domain: &str) -> u64 {
     domain.bytes().fold(mix(provider as u64), |salt, byte| mix(salt ^ u64::from(byte)))
 }
 
-/// The finisher of SplitMix64: each bit of the input changes half of the output's.
+/// The finisher of `SplitMix64`: each bit of the input changes half of the output's.
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

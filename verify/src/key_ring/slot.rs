@@ -23,7 +23,7 @@ pub(super) const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(5);
 pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 /// A fetch that has been due for this long waits for a tick that may not come: after a jump of the
 /// clock, the host still counts from the time before.
-const OVERDUE: Duration = Duration::from_secs(1);
+pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
 const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
