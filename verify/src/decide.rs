@@ -140,13 +140,18 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         let Some(provider) = self.policy.providers.get(check.provider) else {
             return Outcome::Failed(Denial::NoMatchingRule);
         };
+        // A request for a domain that is not served is not heard, with a token or without.
+        let domain = match provider.domain_of(self.request, self.path) {
+            Ok(domain) => domain,
+            Err(denial) => return self.failed(provider, denial),
+        };
         let (text, location) = match location::find(self.request, &provider.locations) {
             Ok(Some(found)) => found,
             Ok(None) => return Outcome::Failed(Denial::TokenMissing),
             Err(denial) => return self.failed(provider, denial),
         };
         let identity = self
-            .identity(check, provider, text)
+            .identity(check, provider, domain.as_deref(), text)
             .and_then(|identity| meets(&identity, conditions).map(|()| identity));
         match identity {
             Ok(identity) => {
@@ -163,10 +168,9 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         &mut self,
         check: &Check,
         provider: &'g Provider,
+        domain: Option<&str>,
         text: &'r [u8],
     ) -> Result<Arc<Identity>, Outcome> {
-        let domain = self.domain(provider).map_err(Outcome::Failed)?;
-        let domain = domain.as_deref();
         if let Some(version) = self.keys.version_at_hand(check.provider, domain, self.now)
             && let Some(identity) = self.verified.lookup(check.id, text, version, self.now)
             && identity.domain.as_deref() == domain
@@ -200,11 +204,6 @@ impl<'g, 'r> Evaluation<'g, 'r> {
             self.verified.insert(check.id, text, validity, value, bytes);
         }
         Ok(identity)
-    }
-
-    /// The domain that the request is for, where the provider has domains.
-    fn domain(&self, provider: &Provider) -> Result<Option<Cow<'g, str>>, Denial> {
-        provider.domain_of(self.request, self.path)
     }
 
     fn parse(&mut self, text: &'r [u8]) {
@@ -247,7 +246,7 @@ impl<'g, 'r> Evaluation<'g, 'r> {
     }
 
     fn unverified_identity(&mut self, provider: &'g Provider, text: &'r [u8]) -> Option<Identity> {
-        let domain = self.domain(provider).ok()?;
+        let domain = provider.domain_of(self.request, self.path).ok()?;
         self.parse(text);
         let issuer = provider.issuer(domain.as_deref());
         let token = self.token_of(text, issuer.as_deref()).ok()?;

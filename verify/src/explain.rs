@@ -47,6 +47,11 @@ impl Gate {
         for check in checks(&demand.requirement.need) {
             let Some(provider) = self.policy().providers.get(check.provider) else { continue };
             steps.provider.clone_from(&provider.name);
+            let domain = provider.domain_of(request, &path);
+            let domain = match steps.take("domain", &domain, in_words) {
+                Ok(domain) => domain.as_deref(),
+                Err(()) => continue,
+            };
             let found = match location::find(request, &provider.locations) {
                 Ok(Some(found)) => found,
                 Ok(None) => {
@@ -59,7 +64,6 @@ impl Gate {
                 }
             };
             steps.ok("place", place(found.1));
-            let domain = provider.domain_of(request, &path);
             let token = UnverifiedToken::parse(found.0, MAX_TOKEN_BYTES);
             self.explain_check(&mut steps, check, provider, domain, &token, conditions, now);
         }
@@ -79,6 +83,8 @@ impl Gate {
                 None => Ok(None),
                 Some(_) => domain.map(Cow::Borrowed).map(Some).ok_or(Denial::DomainUnknown),
             };
+            let Ok(domain) = steps.take("domain", &domain, in_words) else { continue };
+            let domain = domain.as_deref();
             self.explain_check(&mut steps, &check, provider, domain, &token, None, now);
         }
         steps.steps
@@ -90,19 +96,13 @@ impl Gate {
         steps: &mut Steps,
         check: &Check,
         provider: &Provider,
-        domain: Result<Option<Cow<'_, str>>, Denial>,
+        domain: Option<&str>,
         token: &Result<UnverifiedToken<'_>, Denial>,
         conditions: Option<&Conditions>,
         now: Duration,
     ) {
         let Ok(token) = steps.take("token", token, ToString::to_string) else { return };
-        let Ok(domain) = steps.take("domain", &domain, |domain| match domain {
-            Some(domain) => format!("`{domain}`"),
-            None => "the provider has none".to_owned(),
-        }) else {
-            return;
-        };
-        let rules = rules(check, provider, domain.as_deref());
+        let rules = rules(check, provider, domain);
         if rules.issuer.is_some() && token.issuer() != rules.issuer.as_deref() {
             return steps.failed("issuer", Denial::IssuerUnknown);
         }
@@ -111,8 +111,7 @@ impl Gate {
             return steps.failed("algorithm", Denial::AlgorithmNotAllowed);
         }
         steps.ok("algorithm", format!("{} is one of the provider's", token.algorithm()));
-        let keys = match self.keys().at_hand(check.provider, domain.as_deref(), token.key_id(), now)
-        {
+        let keys = match self.keys().at_hand(check.provider, domain, token.key_id(), now) {
             KeysAtHand::Ready { keys, .. } => keys,
             KeysAtHand::Await => {
                 return steps.ok("keys", "they have to be fetched first".to_owned());
@@ -155,6 +154,14 @@ impl Gate {
                 format!("({}{})", list(members, " or "), fallback.words())
             }
         }
+    }
+}
+
+#[expect(clippy::ref_option, reason = "what `Steps::take` shows")]
+fn in_words(domain: &Option<Cow<'_, str>>) -> String {
+    match domain {
+        Some(domain) => format!("`{domain}`"),
+        None => "the provider has none".to_owned(),
     }
 }
 

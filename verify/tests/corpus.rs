@@ -169,7 +169,8 @@ fn fetch_keys(gate: &mut Gate, file: &Value, case: &Value) {
                 break;
             }
         }
-        let body = match end["jwks"].as_str().map(|name| &file["key_sets"][name]) {
+        let name = end["jwks"].as_str().or(end["discovery"].as_str());
+        let body = match name.map(|name| &file["key_sets"][name]) {
             Some(Value::String(document)) => document.clone(),
             Some(document) => document.to_string(),
             None => String::new(),

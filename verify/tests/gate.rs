@@ -1,7 +1,12 @@
 //! What a gate remembers, and what it must not: the cache of verified tokens, domains, and rules on
 //! trial, through the public interface only.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::time::Duration;
 

@@ -66,10 +66,7 @@ enum ProviderKeys {
 /// What a provider's keys are to a decision.
 pub(crate) enum KeysAtHand<'a> {
     /// These; the version is unique over all sets of the ring and all its life.
-    Ready {
-        keys: &'a JwkSet,
-        version: u64,
-    },
+    Ready { keys: &'a JwkSet, version: u64 },
     /// They may be there soon.
     Await,
     /// They are not there, and will not be for a while.

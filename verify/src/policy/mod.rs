@@ -12,6 +12,8 @@ mod raw;
 mod requirement;
 mod route_match;
 mod rule;
+#[cfg(feature = "schema")]
+mod schema;
 mod string_matcher;
 
 use std::collections::BTreeMap;
