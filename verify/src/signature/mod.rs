@@ -31,3 +31,6 @@ impl SignatureVerifier for CoreSignatures {
         None
     }
 }
+
+#[cfg(test)]
+mod wycheproof;
