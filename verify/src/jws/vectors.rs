@@ -2,8 +2,9 @@
 //! of RFC 7520, RFC 8037 and RFC 7797.
 //!
 //! They are not part of this repository. `POSTERN_VECTORS` names their folder; otherwise it is
-//! `../shared/vectors` beside the checkout or, where that is not, what set-up fetched. What differs from them on purpose stands in
-//! `exceptions.json`, with its reason, and every line there has to be of use.
+//! `../shared/vectors` beside the checkout or, where that is not, what set-up fetched. What differs
+//! from them on purpose stands in `exceptions.json`, with its reason, and every line there has to
+//! be of use.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
