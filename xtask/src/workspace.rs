@@ -1,7 +1,7 @@
 //! Where things are, and how cargo is called.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::Failure;
@@ -23,15 +23,22 @@ impl Workspace {
         }
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn dist(&self) -> PathBuf {
         self.root.join("dist")
     }
 
     /// Test vectors that others made: a folder beside the checkout, unless the environment names
-    /// another.
+    /// another; where there is none, what set-up fetched.
     pub(crate) fn vectors(&self) -> PathBuf {
-        let beside = || self.root.join("../shared/vectors");
-        std::env::var_os("POSTERN_VECTORS").map_or_else(beside, PathBuf::from)
+        if let Some(folder) = std::env::var_os("POSTERN_VECTORS") {
+            return folder.into();
+        }
+        let beside = self.root.join("../shared/vectors");
+        if beside.is_dir() { beside } else { self.tools().join("vectors") }
     }
 
     /// Everything that set-up downloads.

@@ -2,8 +2,9 @@
 //! of RFC 7520, RFC 8037 and RFC 7797.
 //!
 //! They are not part of this repository. `POSTERN_VECTORS` names their folder; otherwise it is
-//! `../shared/vectors` beside the checkout. What differs from them on purpose stands in
-//! `exceptions.json`, with its reason, and every line there has to be of use.
+//! `../shared/vectors` beside the checkout or, where that is not, what set-up fetched. What differs
+//! from them on purpose stands in `exceptions.json`, with its reason, and every line there has to
+//! be of use.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -48,8 +49,12 @@ struct Exception {
 }
 
 fn folder() -> PathBuf {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
-    std::env::var_os("POSTERN_VECTORS").map_or_else(beside, PathBuf::from)
+    if let Some(folder) = std::env::var_os("POSTERN_VECTORS") {
+        return folder.into();
+    }
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let beside = package.join("../../shared/vectors");
+    if beside.is_dir() { beside } else { package.join("../.tools/vectors") }
 }
 
 fn read(path: &str) -> Value {

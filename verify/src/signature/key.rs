@@ -44,13 +44,22 @@ pub(crate) enum Secret {
 /// A public key in the form that the core's own code wants.
 #[derive(Clone)]
 pub(crate) enum Native {
-    Rsa(Rsa, RsaPublicKey),
+    Rsa(RsaKey),
     P256(P256Key),
     P384(P384Key),
     P521(P521Key),
     #[cfg(feature = "es256k")]
     Secp256k1(Secp256k1Key),
     Ed25519(Ed25519Key),
+}
+
+/// An RSA key for one algorithm.
+#[derive(Clone)]
+pub(crate) struct RsaKey {
+    pub(crate) algorithm: Rsa,
+    pub(crate) key: RsaPublicKey,
+    /// Big-endian, without leading zeros.
+    pub(crate) modulus: Vec<u8>,
 }
 
 /// A public key as a [`SignatureVerifier`] sees it. It has passed every check of a JWK Set: a
@@ -114,7 +123,7 @@ impl VerifyingKey {
 impl Native {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Rsa(algorithm, key) => check(algorithm, key, message, signature),
+            Self::Rsa(key) => key.verify(message, signature),
             Self::P256(key) => check(&Es256, key, message, signature),
             Self::P384(key) => check(&ES384, key, message, signature),
             Self::P521(key) => check(&ES512, key, message, signature),
@@ -122,6 +131,15 @@ impl Native {
             Self::Secp256k1(key) => check(&<Es256k>::default(), key, message, signature),
             Self::Ed25519(key) => check(&Ed25519, key, message, signature),
         }
+    }
+}
+
+impl RsaKey {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        // RFC 8017 §8.1.2, §8.2.2. For PSS the `rsa` crate does not look whether the signature is
+        // below the modulus; with the modulus added it would be a second spelling of the same.
+        let in_range = signature.len() == self.modulus.len() && signature < self.modulus.as_slice();
+        in_range && check(&self.algorithm, &self.key, message, signature)
     }
 }
 

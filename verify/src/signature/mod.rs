@@ -6,7 +6,9 @@ mod key;
 
 #[cfg(feature = "es256k")]
 pub(crate) use self::key::Secp256k1Key;
-pub(crate) use self::key::{Ed25519Key, Native, P256Key, P384Key, P521Key, Secret, VerifyingKey};
+pub(crate) use self::key::{
+    Ed25519Key, Native, P256Key, P384Key, P521Key, RsaKey, Secret, VerifyingKey,
+};
 pub use self::{contract::check_signature_verifier, key::PublicKey};
 
 /// The port to a host's own cryptography, which is often many times faster than Wasm.
@@ -29,3 +31,6 @@ impl SignatureVerifier for CoreSignatures {
         None
     }
 }
+
+#[cfg(test)]
+mod wycheproof;
