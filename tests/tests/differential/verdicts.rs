@@ -41,11 +41,10 @@ fn check(token: &str, keys: &JwkSet) -> Result<(), Denial> {
 
 /// The rules that the peers are given as options.
 fn claim_rules() -> ClaimRules {
-    ClaimRules {
-        issuer: ISSUER.to_owned(),
-        audiences: AUDIENCE.map(str::to_owned).to_vec(),
-        clock_skew: Duration::from_secs(SKEW),
-    }
+    let mut rules = ClaimRules::new(ISSUER);
+    rules.audiences = AUDIENCE.map(str::to_owned).to_vec();
+    rules.clock_skew = Duration::from_secs(SKEW);
+    rules
 }
 
 /// The verdicts of npm's `jose`.
