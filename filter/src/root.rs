@@ -124,7 +124,7 @@ impl RootContext for Root {
         let document = self.get_plugin_configuration().unwrap_or_default();
         match configure(&document) {
             Ok(policy) => {
-                self.station = Some(Rc::new(RefCell::new(Station::new(Gate::new(policy)))));
+                self.station = Some(Rc::new(RefCell::new(Station::new(gate(policy)))));
                 host::tick_every(SHORTEST_TICK);
                 true
             }
@@ -149,6 +149,12 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// The threads of a fleet start at many times, and so they do not all fetch at one.
+fn gate(policy: Policy) -> Gate {
+    let seed = host::now().and_then(|now| u64::try_from(now.as_nanos()).ok());
+    Gate::new(policy).with_jitter_seed(seed.unwrap_or_default())
 }
 
 /// Envoy reaches a key set through a cluster only, so here `cluster` is not optional.

@@ -86,6 +86,14 @@ impl Gate {
         self
     }
 
+    /// The same gate, whose fetches are spread in time by this number. Give each thread and machine
+    /// another, and the issuer hears of them one by one; see [`KeyRing::with_jitter_seed`].
+    #[must_use]
+    pub fn with_jitter_seed(mut self, seed: u64) -> Self {
+        self.keys = self.keys.with_jitter_seed(seed);
+        self
+    }
+
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {

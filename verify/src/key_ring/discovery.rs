@@ -141,7 +141,11 @@ impl Discovered {
         let max_stale = self.discovery.fetching.max_stale;
         let old = self.configuration.as_mut();
         let usable = old.filter(|old| now.saturating_sub(old.confirmed) <= max_stale);
-        usable.map(|old| old.refresh = now + SHORTEST_LIFETIME).is_some()
+        let serve = |old: &mut Configuration| {
+            // Also where the clock went back: what is never fresh would be asked for without end.
+            (old.confirmed, old.refresh) = (old.confirmed.min(now), now + SHORTEST_LIFETIME);
+        };
+        usable.map(serve).is_some()
     }
 }
 

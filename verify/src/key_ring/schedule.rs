@@ -98,15 +98,15 @@ mod tests {
             let chance = Chance::new(seed, salt(provider, domain), attempt);
             refresh_after(Duration::from_secs(1_000), chance)
         };
-        let first = wait(0, 0, "", 0);
+        let first = wait(0, 0, "b", 0);
         for (what, other) in [
-            ("seed", wait(1, 0, "", 0)),
-            ("provider", wait(0, 1, "", 0)),
+            ("seed", wait(1, 0, "b", 0)),
+            ("provider", wait(0, 1, "b", 0)),
             ("domain", wait(0, 0, "a", 0)),
-            ("attempt", wait(0, 0, "", 1)),
+            ("attempt", wait(0, 0, "b", 1)),
         ] {
             assert_ne!(first, other, "{what}");
         }
-        assert_eq!(first, wait(0, 0, "", 0));
+        assert_eq!(first, wait(0, 0, "b", 0));
     }
 }

@@ -173,10 +173,15 @@ impl Slot {
     pub(super) fn ask(&mut self, now: Duration) {
         self.asked = true;
         self.next_attempt = now;
+        self.nudged = Some(now);
     }
 
     fn is_backing_off(&self, now: Duration) -> bool {
-        self.failures > 0 && now < self.next_attempt
+        self.failures > 0 && now < self.next_attempt && !self.clock_went_back(now)
+    }
+
+    fn clock_went_back(&self, now: Duration) -> bool {
+        self.last_attempt.is_some_and(|last| now + CLOCK_TOLERANCE < last)
     }
 
     fn is_in_flight(&self, now: Duration) -> bool {
@@ -187,8 +192,7 @@ impl Slot {
     }
 
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        let clock_went_back = self.last_attempt.is_some_and(|last| now + CLOCK_TOLERANCE < last);
-        let time_has_come = self.next_attempt <= now || clock_went_back;
+        let time_has_come = self.next_attempt <= now || self.clock_went_back(now);
         (self.asked || (self.is_scheduled() && time_has_come)) && !self.is_in_flight(now)
     }
 
@@ -197,10 +201,12 @@ impl Slot {
         !self.on_demand || (self.held.is_some() && self.wanted.get())
     }
 
-    /// Whether the fetch that is due has been so for long, and nobody has asked for a tick lately.
+    /// Whether no tick may be about to come for the fetch that is due, because it has been so for
+    /// long or has become so by being asked for, and nobody has asked for a tick lately.
     pub(super) fn is_worth_a_nudge(&mut self, now: Duration) -> bool {
         let long_ago = |then: Duration| now.abs_diff(then) > OVERDUE;
-        let worth = long_ago(self.next_attempt) && self.nudged.is_none_or(long_ago);
+        let unforeseen = self.on_demand || long_ago(self.next_attempt);
+        let worth = unforeseen && self.nudged.is_none_or(long_ago);
         if worth {
             self.nudged = Some(now);
         }

@@ -164,6 +164,14 @@ fn where_the_configuration_fails_the_old_place_serves_for_now() {
 }
 
 #[test]
+fn a_clock_that_goes_back_does_not_ask_without_end() {
+    let mut ring = filled(at(0));
+    let early = Duration::from_secs(5);
+    ends(&mut ring, early, Fetched::Failed).unwrap_err();
+    assert_eq!(ring.poll_fetch(early).unwrap().source.authority, "keys.example.com");
+}
+
+#[test]
 fn an_unknown_key_waits_for_both_steps() {
     let mut ring = filled(at(0));
     let late = at(24 * 3_600 + 1);

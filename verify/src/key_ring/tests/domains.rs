@@ -175,3 +175,54 @@ fn more_sets_are_held_only_while_they_are_being_fetched() {
     ring.handle_fetched(&id("a"), status(304), at(97)).unwrap();
     assert_eq!((state(&ring, "a", at(97)), state(&ring, "b", at(97))), ("ready", "await"));
 }
+
+#[test]
+fn who_wakes_an_idle_set_asks_for_a_tick() {
+    let mut ring = ring(2);
+    let no_cache = Some(&b"no-cache"[..]);
+    let fetched = Fetched::Response {
+        status: 200,
+        etag: None,
+        cache_control: no_cache,
+        age: None,
+        body: JWKS,
+    };
+    ring.demand(&id("idle"), at(0));
+    ring.poll_fetch(at(0)).unwrap();
+    ring.handle_fetched(&id("idle"), fetched, at(0)).unwrap();
+    assert_eq!(ring.next_wakeup(), None, "so the host sleeps");
+    assert_eq!(state(&ring, "idle", at(5)), "await");
+    assert!(ring.demand(&id("idle"), at(5)), "although it is hardly overdue");
+    assert!(!ring.demand(&id("idle"), at(5)));
+}
+
+#[test]
+fn a_clock_that_goes_back_frees_a_name_that_failed() {
+    let mut ring = ring(2);
+    visit(&mut ring, "shop", status(500), at(0));
+    let early = Duration::from_secs(5);
+    assert_eq!(good(&mut ring, "shop", early), "ready");
+}
+
+#[test]
+fn a_request_that_needs_no_key_counts_as_use() {
+    let mut ring = ring(2);
+    good(&mut ring, "a", at(0));
+    good(&mut ring, "b", at(0));
+    ring.version_at_hand(0, Some("a"), at(1)).unwrap();
+    good(&mut ring, "c", at(1));
+    assert_eq!((state(&ring, "a", at(1)), state(&ring, "b", at(1))), ("ready", "await"));
+}
+
+#[test]
+fn a_name_that_failed_waits_for_no_fetch_that_strangers_have_used_up() {
+    let mut ring = ring(2);
+    visit(&mut ring, "shop", status(500), at(0));
+    assert_eq!(state(&ring, "shop", at(9)), "await");
+    for number in 0..20 {
+        assert!(ring.demand(&id(&format!("made-up-{number}")), at(9)));
+    }
+    assert_eq!(state(&ring, "shop", at(9)), "unavailable");
+    assert!(!ring.demand(&id("shop"), at(9)));
+    assert_eq!(state(&ring, "shop", at(10)), "await");
+}
