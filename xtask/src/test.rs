@@ -40,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let mut counts = Counts::default();
     if filter.is_empty() {
         counts += doc_tests(workspace)?;
+        counts += es256k_tests(workspace)?;
     }
     let mut nextest = nextest(workspace, "run", &missing);
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
@@ -104,6 +105,18 @@ fn doc_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     let mut command = workspace.cargo(&["test", "--locked", "--workspace", "--doc"]);
     let transcript =
         step("Running the documentation's examples", || tee(&mut command, Stream::Stdout))?;
+    transcript.outcome?;
+    Ok(of_cargo_test(&transcript.text))
+}
+
+/// What the verify core does with a feature that no program of ours is built with.
+fn es256k_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+    let words =
+        ["test", "--locked", "--package", "postern-verify", "--lib", "--features", "es256k"];
+    let mut command = workspace.cargo(&words);
+    command.arg("signature::");
+    let transcript =
+        step("Running the signature tests with ES256K", || tee(&mut command, Stream::Stdout))?;
     transcript.outcome?;
     Ok(of_cargo_test(&transcript.text))
 }

@@ -19,6 +19,9 @@ pub trait SignatureVerifier {
     /// Whether `signature`, in the form that JWS gives it (RFC 7518 §3), is `key`'s signature of
     /// `message` by the key's one algorithm; `None` where the host does not check this algorithm,
     /// which leaves the answer to the core. A host that fails must say `None` or `false`.
+    ///
+    /// ECDSA's form is `r` and `s` of the curve's length, never DER; `s` may be high or low, as
+    /// JOSE has no rule for it.
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<bool>;
 }
 
