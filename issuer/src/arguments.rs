@@ -20,6 +20,16 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Stored(StoredCommand),
+    /// Check a policy, or make one of an Envoy or Istio configuration. Needs no data.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+/// The commands that stand on the data.
+#[derive(Subcommand)]
+pub(crate) enum StoredCommand {
     /// Create and list domains.
     #[command(subcommand)]
     Domain(DomainCommand),
@@ -109,4 +119,30 @@ pub(crate) struct Serve {
     /// Request header that tokens are read from.
     #[arg(long, default_value = "authorization")]
     pub(crate) token_header: HeaderName,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say whether a gate would take the policy, or which of its members is wrong.
+    Check {
+        /// File of the policy, or `-` for standard input.
+        file: PathBuf,
+    },
+    /// Turn an Envoy `jwt_authn` or an Istio configuration into a policy, on standard output.
+    ///
+    /// Reads YAML or JSON: an Envoy bootstrap, listener or configuration dump, a `JwtAuthentication`
+    /// message, or Istio's `RequestAuthentication` and `AuthorizationPolicy` documents of one
+    /// workload. Standard error tells what was decided, and what could not be carried: where that
+    /// would let in more, the rule around it denies. Exit code: 0 when all was carried, 3 when
+    /// something was left out, 1 when there is no policy.
+    Import(ImportPolicy),
+}
+
+#[derive(Args)]
+pub(crate) struct ImportPolicy {
+    /// File of the configuration, or `-` for standard input.
+    pub(crate) file: PathBuf,
+    /// Which of several `jwt_authn` filters, counted from 1.
+    #[arg(long, value_name = "N")]
+    pub(crate) filter: Option<usize>,
 }

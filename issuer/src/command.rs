@@ -4,6 +4,7 @@ use std::{
     error::Error,
     io::{self, IsTerminal, Write},
     path::Path,
+    process::ExitCode,
     sync::Arc,
 };
 
@@ -15,37 +16,44 @@ use tokio::net::TcpListener;
 
 use crate::{
     arguments::{
-        Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Serve, UserCommand,
-        UserOfDomain,
+        Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Serve, StoredCommand,
+        UserCommand, UserOfDomain,
     },
     log_writer::{FlushOnDrop, LogWriter},
     password_prompt::read_password,
+    policy_command,
     table::table,
 };
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Runs one command to its end.
-pub(crate) fn run(arguments: Arguments) -> Outcome {
-    // For every command: what a rotation could not erase, say, has to be told.
-    let _flush = start_log()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(dispatch(arguments))
+/// Runs one command to its end. Only what stands on the data opens it, or makes it.
+pub(crate) fn run(Arguments { data_dir, command }: Arguments) -> Outcome<ExitCode> {
+    match command {
+        Command::Policy(command) => policy_command::run(command),
+        Command::Stored(command) => run_stored(&data_dir, command).map(|()| ExitCode::SUCCESS),
+    }
 }
 
-async fn dispatch(Arguments { data_dir, command }: Arguments) -> Outcome {
-    let ports = open(&data_dir)?;
+fn run_stored(data_dir: &Path, command: StoredCommand) -> Outcome {
+    // For every such command: what a rotation could not erase, say, has to be told.
+    let _flush = start_log()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(dispatch(open(data_dir)?, command))
+}
+
+async fn dispatch(ports: Ports, command: StoredCommand) -> Outcome {
     match command {
-        Command::Domain(DomainCommand::Create(domain)) => create_domain(&ports, domain).await,
-        Command::Domain(DomainCommand::List) => list_domains(&ports).await,
-        Command::User(UserCommand::Create(user)) => create_user(&ports, user).await,
-        Command::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
-        Command::User(UserCommand::Disable(user)) => disable_user(&ports, user).await,
-        Command::Keys(KeysCommand::List { domain }) => list_keys(&ports, &domain).await,
-        Command::Keys(KeysCommand::Rotate { domain, force, compromised }) => {
+        StoredCommand::Domain(DomainCommand::Create(domain)) => create_domain(&ports, domain).await,
+        StoredCommand::Domain(DomainCommand::List) => list_domains(&ports).await,
+        StoredCommand::User(UserCommand::Create(user)) => create_user(&ports, user).await,
+        StoredCommand::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
+        StoredCommand::User(UserCommand::Disable(user)) => disable_user(&ports, user).await,
+        StoredCommand::Keys(KeysCommand::List { domain }) => list_keys(&ports, &domain).await,
+        StoredCommand::Keys(KeysCommand::Rotate { domain, force, compromised }) => {
             rotate_keys(&ports, &domain, rotation(force, compromised)).await
         }
-        Command::Serve(settings) => run_service(ports, settings).await,
+        StoredCommand::Serve(settings) => run_service(ports, settings).await,
     }
 }
 
@@ -182,7 +190,7 @@ fn reason(error: &io::Error) -> String {
 }
 
 /// Not `println!`, which panics when the reader has gone.
-fn print(text: &str) -> Outcome {
+pub(crate) fn print(text: &str) -> Outcome {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes())?;
     Ok(output.flush()?)

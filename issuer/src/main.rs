@@ -4,6 +4,8 @@ mod arguments;
 mod command;
 mod log_writer;
 mod password_prompt;
+mod policy_command;
+mod policy_import;
 mod table;
 
 use std::{
@@ -17,7 +19,7 @@ use crate::arguments::Arguments;
 
 fn main() -> ExitCode {
     match command::run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Not `eprintln!`, which panics when the reader has gone.
             let _ = writeln!(stderr(), "error: {error}");

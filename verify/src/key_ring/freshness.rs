@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use crate::policy::KeyFetching;
 
-/// The shortest lifetime of a set, unless the policy's `cache_duration` is shorter still. Many an
-/// issuer says `no-cache` to everything, its keys too, and means no one request per second.
-const SHORTEST: Duration = Duration::from_secs(5);
+/// The shortest lifetime of a set whose issuer states one. Rotations rely on what it states.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The lifetime of a set that has none. Many an issuer says `no-cache` to everything, its keys too,
+/// and does not mean a request per second.
+const NONE: Duration = Duration::from_secs(5);
 
-/// The lifetime of a key set: what is left of `max-age` where the issuer states one, from 5 s up
-/// to the policy's `cache_duration`.
+/// The lifetime of a key set: what is left of `max-age` where the issuer states one, from 1 s up
+/// to the policy's `cache_duration`; 5 s where nothing is left of it.
 pub(super) fn key_set_lifetime(
     fetching: &KeyFetching,
     max_age: Option<Duration>,
     age: Option<&[u8]>,
 ) -> Duration {
     let longest = fetching.cache_duration;
-    remaining(max_age, age).unwrap_or(longest).clamp(SHORTEST.min(longest), longest)
+    let stated = remaining(max_age, age).unwrap_or(longest);
+    if stated.is_zero() { NONE.min(longest) } else { stated.clamp(SHORTEST.min(longest), longest) }
 }
 
 /// What is left of `max-age` after the time in caches on the way.
@@ -68,7 +71,9 @@ mod tests {
             ("", None, 100),
             ("max-age=30", None, 30),
             ("max-age=30", Some("10"), 20),
+            ("max-age=30", Some("29"), 1),
             ("max-age=30", Some("40"), 5),
+            ("max-age=1", None, 1),
             ("max-age=30", Some("x"), 30),
             ("public, MAX-AGE=\"40\"", None, 40),
             ("max-age=500", None, 100),
