@@ -86,7 +86,7 @@ fn what_cannot_be_imported_is_one_clear_line() {
     let none = "-: there is no `envoy.filters.http.jwt_authn` filter and no Istio document in it";
     fails(&["import", "-"], "", none);
     fails(&["import", "-"], "a: b\n", none);
-    fails(&["import", "-"], "providers: []\n", "-: providers: it must be an object");
+    fails(&["import", "-"], "providers: x\n", "-: providers: it must be an object");
     let providers = "-: providers.x.issuer: it must be a string";
     fails(&["import", "-"], "providers: {x: {issuer: 1}}\n", providers);
     let unknown = "-: banana: Postern does not know what this member means";

@@ -81,13 +81,13 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// The member of this name in snake case, or the same in camel case: protobuf's JSON knows
-    /// both. `null` is as good as absent there.
+    /// both.
     pub(super) fn take(&mut self, name: &str) -> Option<Node<'a>> {
         let camel = camel_case(name);
         let spelling = [name, camel.as_str()];
         let (key, value) = spelling.iter().find_map(|name| self.object.get_key_value(*name))?;
         self.taken.insert(key);
-        (!value.is_null()).then(|| self.node.below(key, value))
+        (!is_absent(value)).then(|| self.node.below(key, value))
     }
 
     /// A string that says something; protobuf does not tell an empty one from none.
@@ -111,10 +111,16 @@ impl<'a> Members<'a> {
     /// The places of the members that have not been taken.
     pub(super) fn rest(&self) -> Vec<String> {
         let untaken = self.object.iter().filter(|(name, value)| {
-            !value.is_null() && name.as_str() != "@type" && !self.taken.contains(name.as_str())
+            !is_absent(value) && name.as_str() != "@type" && !self.taken.contains(name.as_str())
         });
         untaken.map(|(name, value)| self.node.below(name, value).place).collect()
     }
+}
+
+/// Protobuf tells neither `null` nor an empty list from nothing at all. `paths: []` of a rule that
+/// denies is for all paths.
+fn is_absent(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
 fn camel_case(name: &str) -> String {
@@ -137,7 +143,7 @@ mod tests {
 
     #[test]
     fn takes_both_spellings_and_tells_the_rest() {
-        let value = json!({"jwksUri": "u", "from_headers": [], "x": 1, "none": null, "@type": "t"});
+        let value = json!({"jwksUri": "u", "from_headers": [1], "e": [], "x": 1, "none": null, "@type": "t"});
         let mut members = Node::new("a", &value).members().unwrap();
         assert_eq!(members.take("jwks_uri").unwrap().place, "a.jwksUri");
         assert!(members.take("from_headers").is_some());

@@ -1,19 +1,22 @@
 //! What an import has to tell: what it left out, and what it decided.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// Notes in the order in which they came up.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Vec<Note>);
+pub(crate) struct Notes {
+    in_order: Vec<Note>,
+    told: HashSet<Note>,
+}
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Note {
     kind: Kind,
     place: String,
     text: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     LeftOut,
     Remark,
@@ -33,13 +36,13 @@ impl Notes {
 
     /// Whether nothing was left out.
     pub(crate) fn is_complete(&self) -> bool {
-        !self.0.iter().any(|note| note.kind == Kind::LeftOut)
+        !self.in_order.iter().any(|note| note.kind == Kind::LeftOut)
     }
 
     fn add(&mut self, kind: Kind, place: String, text: String) {
         let note = Note { kind, place, text };
-        if !self.0.contains(&note) {
-            self.0.push(note);
+        if self.told.insert(note.clone()) {
+            self.in_order.push(note);
         }
     }
 }
@@ -47,7 +50,7 @@ impl Notes {
 /// One line each.
 impl fmt::Display for Notes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Note { kind, place, text } in &self.0 {
+        for Note { kind, place, text } in &self.in_order {
             let kind = match kind {
                 Kind::LeftOut => "left out",
                 Kind::Remark => "note",

@@ -90,7 +90,7 @@ fn what_no_rule_matches_stays_open() {
 #[test]
 fn a_rule_that_cannot_be_said_is_closed_and_an_open_one_left_out() {
     for narrower in
-        ["cookies: []", "headers: [{name: a, string_match: {custom: {}}}]", "grpc: {x: 1}"]
+        ["cookies: [{}]", "headers: [{name: a, string_match: {custom: {}}}]", "grpc: {x: 1}"]
     {
         let (rules, notes) = rules_of(&format!(
             "[{{match: {{prefix: /a, {narrower}}}, requires: {{provider_name: p}}}}, \
@@ -175,6 +175,28 @@ fn denying_what_has_no_token_asks_for_one() {
     let expected = expected.as_array().unwrap();
     assert_eq!(rules.as_array().unwrap()[..3], expected[..3]);
     assert!(!notes.contains("left out"), "{notes}");
+}
+
+#[test]
+fn an_empty_list_is_no_list() {
+    for empty in ["paths: []", "methods: []", "hosts: []", "notPaths: []"] {
+        let operation = format!("[{{operation: {{{empty}}}}}]");
+        let (rules, _) = istio_rules(&format!("{{action: DENY, rules: [{{to: {operation}}}]}}"));
+        assert_eq!(rules, json!([]), "{empty}: all is denied");
+    }
+}
+
+#[test]
+fn too_much_to_say_is_an_error() {
+    let many = |sign: &str| (0..100).map(|number| format!("{sign}{number}")).collect::<Vec<_>>();
+    let (paths, hosts) = (many("/"), many("h"));
+    let operation = format!("[{{operation: {{paths: {paths:?}, hosts: {hosts:?}}}}}]");
+    let place = "AuthorizationPolicy/b.spec.rules[0].to[0].operation.hosts: it is for too many";
+    refused(&istio(&format!("{{rules: [{{to: {operation}}}]}}")), place);
+    let values: Vec<_> = (0..300).map(|number| format!("v{number}")).collect();
+    let when = format!("[{{key: \"request.auth.claims[a]\", values: {values:?}}}]");
+    let place = "AuthorizationPolicy/b.spec.rules[0].when[0].values: it has too many values";
+    refused(&istio(&format!("{{rules: [{{when: {when}}}]}}")), place);
 }
 
 #[test]

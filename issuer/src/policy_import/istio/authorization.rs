@@ -7,11 +7,11 @@ use super::{
     },
     condition::{Condition, Subject, all_of},
     need::Need,
-    operation::Operation,
+    operation::{Operation, TOO_MANY},
     plan::{Clause, Plan},
     provider::Provider,
     resource::Resource,
-    traffic::{Overlap, Traffic},
+    traffic::Traffic,
 };
 
 /// What a rule does to the requests that it matches.
@@ -142,7 +142,9 @@ impl Reader<'_> {
                 }
                 let conditions: Vec<_> =
                     source.conditions.iter().chain(&when.token.conditions).collect();
-                self.lay(node, &conditions, &operation.with(&when.headers, &when.except), plan)?;
+                let operation = operation.with(&when.headers, &when.except);
+                let operation = operation.ok_or_else(|| ImportError::new(&node.place, TOO_MANY))?;
+                self.lay(node, &conditions, &operation, plan)?;
             }
         }
         Ok(())
@@ -289,24 +291,5 @@ impl Reader<'_> {
             when.token.unsaid |= self.unsaid(&members);
         }
         Ok(when)
-    }
-}
-
-impl Operation {
-    /// The same, with conditions on headers besides.
-    fn with(&self, headers: &[Vec<Traffic>], except: &[Traffic]) -> Operation {
-        let mut traffic = self.traffic.clone();
-        for alternatives in headers {
-            let both = |one: &Traffic| {
-                let common = |other: &Traffic| match one.overlap(other) {
-                    Overlap::Exactly(common) => Some(common),
-                    Overlap::Nothing | Overlap::Unclear => None,
-                };
-                alternatives.iter().filter_map(common).collect::<Vec<_>>()
-            };
-            traffic = traffic.iter().flat_map(both).collect();
-        }
-        let except = self.except.iter().chain(except).cloned().collect();
-        Operation { traffic, except, unsaid: self.unsaid }
     }
 }

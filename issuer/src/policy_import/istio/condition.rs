@@ -49,7 +49,11 @@ impl Subject {
         notes: &mut Notes,
     ) -> Result<Condition, ImportError> {
         let mut alternatives = Vec::new();
-        for value in values.items()? {
+        let items = values.items()?;
+        if items.len() > MAX_ALTERNATIVES {
+            return Err(ImportError::new(&values.place, "it has too many values"));
+        }
+        for value in items {
             let needs = match self {
                 Self::Principal => principal(value.string()?, providers),
                 Self::Claim(path) => claim(path, &Pattern::parse(value.string()?), providers),

@@ -8,11 +8,10 @@ use super::{
     authorization::{Action, Reader},
     condition::bracketed,
     pattern::Pattern,
-    traffic::{HeaderMatch, Methods, Overlap, Paths, Traffic},
+    traffic::{HeaderMatch, Methods, Paths, Traffic, combine},
 };
 
-/// More ways than this to combine paths and hosts help nobody.
-const MAX_TRAFFIC: usize = 2_000;
+pub(super) const TOO_MANY: &str = "it is for too many combinations of paths, hosts and headers";
 
 /// The requests of an operation, less those that it excepts.
 #[derive(Debug)]
@@ -41,9 +40,6 @@ impl Operation {
             operation.unsaid |= reader.unsaid(&members);
         }
         operation.unsaid |= reader.unsaid(&outer);
-        if operation.traffic.len() > MAX_TRAFFIC {
-            return Err(ImportError::new(&node.place, "it is for too many paths and hosts"));
-        }
         Ok(operation)
     }
 
@@ -64,6 +60,16 @@ impl Operation {
             Traffic { headers: [header].into(), ..Traffic::default() }
         };
         Ok(values.strings()?.into_iter().map(traffic).collect())
+    }
+
+    /// The same, with conditions on headers besides; none where that is too much to say.
+    pub(super) fn with(&self, headers: &[Vec<Traffic>], except: &[Traffic]) -> Option<Self> {
+        let mut traffic = self.traffic.clone();
+        for alternatives in headers {
+            traffic = combine(&traffic, alternatives)?;
+        }
+        let except = self.except.iter().chain(except).cloned().collect();
+        Some(Self { traffic, except, unsaid: self.unsaid })
     }
 
     fn paths(
@@ -139,15 +145,8 @@ impl Operation {
             Ok(values.strings()?.into_iter().map(host).collect())
         };
         if let Some(values) = members.take("hosts") {
-            let hosts = hosts(&values)?;
-            let both = |one: &Traffic| {
-                let common = |other: &Traffic| match one.overlap(other) {
-                    Overlap::Exactly(common) => Some(common),
-                    Overlap::Nothing | Overlap::Unclear => None,
-                };
-                hosts.iter().filter_map(common).collect::<Vec<_>>()
-            };
-            self.traffic = self.traffic.iter().flat_map(both).collect();
+            self.traffic = combine(&self.traffic, &hosts(&values)?)
+                .ok_or_else(|| ImportError::new(&values.place, TOO_MANY))?;
         }
         if let Some(values) = members.take("not_hosts") {
             self.except.extend(hosts(&values)?);

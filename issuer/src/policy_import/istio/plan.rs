@@ -64,13 +64,8 @@ impl Plan {
             }
             cells.push(cell);
         }
-        if !decided && clause.guards(clause.traffic, &Need::Closed, clause.place, &mut cells) {
-            cells.push(clause.cell());
-        } else if !decided {
-            notes.left_out(
-                clause.place,
-                "it cannot be told apart from what it excepts, so it allows nothing",
-            );
+        if !decided {
+            clause.append(&mut cells, notes);
         }
         self.0 = cells;
         self.refuse_many(clause.place)
@@ -140,6 +135,16 @@ impl Clause<'_> {
     fn cell(&self) -> Cell {
         let (traffic, need) = (self.traffic.clone(), self.need.clone());
         Cell { traffic, need, place: self.place.to_owned() }
+    }
+
+    /// Behind all cells, what no cell is for needs what the clause does.
+    fn append(&self, cells: &mut Vec<Cell>, notes: &mut Notes) {
+        if self.guards(self.traffic, &Need::Closed, self.place, cells) {
+            cells.push(self.cell());
+        } else {
+            let text = "it cannot be told apart from what it excepts, so it allows nothing more";
+            notes.left_out(self.place, text);
+        }
     }
 
     /// What the clause and an earlier cell share needs either of both.

@@ -42,6 +42,25 @@ pub(super) enum Overlap<T> {
     Unclear,
 }
 
+/// More ways than this to combine paths, hosts and headers help nobody.
+const MAX_COMBINATIONS: usize = 2_000;
+
+/// What of `traffic` is of one of the alternatives, too; none where that is too much to say.
+/// Alternatives are about headers, so that overlaps are clear.
+pub(super) fn combine(traffic: &[Traffic], alternatives: &[Traffic]) -> Option<Vec<Traffic>> {
+    if traffic.len().saturating_mul(alternatives.len()) > MAX_COMBINATIONS {
+        return None;
+    }
+    let both = |one: &Traffic| {
+        let common = |other: &Traffic| match one.overlap(other) {
+            Overlap::Exactly(common) => Some(common),
+            Overlap::Nothing | Overlap::Unclear => None,
+        };
+        alternatives.iter().filter_map(common).collect::<Vec<_>>()
+    };
+    Some(traffic.iter().flat_map(both).collect())
+}
+
 impl Traffic {
     pub(super) fn overlap(&self, other: &Self) -> Overlap<Self> {
         let path = match self.path.overlap(&other.path) {
