@@ -25,6 +25,11 @@ pub(crate) enum Command {
     /// Check a policy, or make one of an Envoy or Istio configuration. Needs no data.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Tell step by step why a gate takes a token, or lets a request pass, or not. Needs no data.
+    ///
+    /// Prints names, numbers and codes, never a claim, a signature or a secret. Exit code: 0 where it
+    /// passes, 4 where it does not, 1 where that cannot be told.
+    Explain(Explain),
 }
 
 /// The commands that stand on the data.
@@ -128,6 +133,8 @@ pub(crate) enum PolicyCommand {
         /// File of the policy, or `-` for standard input.
         file: PathBuf,
     },
+    /// Print the JSON Schema of policies.
+    Schema,
     /// Turn an Envoy `jwt_authn` or an Istio configuration into a policy, on standard output.
     ///
     /// Reads YAML or JSON: an Envoy bootstrap, listener or configuration dump, a `JwtAuthentication`
@@ -136,6 +143,31 @@ pub(crate) enum PolicyCommand {
     /// would let in more, the rule around it denies. Exit code: 0 when all was carried, 3 when
     /// something was left out, 1 when there is no policy.
     Import(ImportPolicy),
+}
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// File of the policy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// File of a JWK Set, for the providers whose keys are not in the policy, or for one of them.
+    #[arg(long, value_name = "[PROVIDER=]FILE")]
+    pub(crate) keys: Vec<String>,
+    /// The time, in seconds since 1970 [default: now].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) now: Option<f64>,
+    /// The domain, for providers that have domains.
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// A whole request instead of the token alone, such as `GET /orders`. The token is its bearer
+    /// token, unless the target or a header says `{token}`.
+    #[arg(long, value_name = "METHOD TARGET")]
+    pub(crate) request: Option<String>,
+    /// A header of that request, `name: value`.
+    #[arg(long, value_name = "HEADER", requires = "request")]
+    pub(crate) header: Vec<String>,
+    /// The token, or `-` for standard input, where other users do not see it.
+    pub(crate) token: String,
 }
 
 #[derive(Args)]

@@ -19,6 +19,7 @@ use crate::{
         Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Serve, StoredCommand,
         UserCommand, UserOfDomain,
     },
+    explain,
     log_writer::{FlushOnDrop, LogWriter},
     password_prompt::read_password,
     policy_command,
@@ -31,6 +32,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 pub(crate) fn run(Arguments { data_dir, command }: Arguments) -> Outcome<ExitCode> {
     match command {
         Command::Policy(command) => policy_command::run(command),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Stored(command) => run_stored(&data_dir, command).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod command;
+mod explain;
 mod log_writer;
 mod password_prompt;
 mod policy_command;

@@ -23,6 +23,7 @@ const LEFT_OUT: u8 = 3;
 pub(crate) fn run(command: PolicyCommand) -> Outcome<ExitCode> {
     match command {
         PolicyCommand::Check { file } => check(&file),
+        PolicyCommand::Schema => schema(),
         PolicyCommand::Import(import) => run_import(&import),
     }
 }
@@ -35,6 +36,11 @@ fn check(file: &Path) -> Outcome<ExitCode> {
     let document: Value = serde_json::from_str(&document)?;
     let rules = document.get("rules").and_then(Value::as_array).map_or(0, Vec::len);
     print(&format!("{name}: the policy is valid: {providers}, {}\n", count(rules, "rule")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema() -> Outcome<ExitCode> {
+    print(&format!("{:#}\n", Policy::json_schema()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,7 +61,7 @@ fn run_import(arguments: &ImportPolicy) -> Outcome<ExitCode> {
 }
 
 /// The text of a file, or of standard input where it is `-`.
-fn read(file: &Path) -> Outcome<String> {
+pub(crate) fn read(file: &Path) -> Outcome<String> {
     let text =
         if file == Path::new("-") { read_text(io::stdin().lock()) } else { read_bounded(file) };
     Ok(text.map_err(|error| format!("cannot read `{}`: {error}", file.display()))?)

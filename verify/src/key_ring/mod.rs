@@ -23,7 +23,7 @@ use std::{cell::Cell, fmt, time::Duration};
 pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, KeyUpdate};
 use self::{allowance::Allowance, discovery::Source, domains::DomainSlots, slot::Slot};
 use crate::{
-    jwk_set::JwkSet,
+    jwk_set::{JwkSet, JwkSetError},
     policy::{KeySource, Policy, Provider, ProviderIndex},
     signature::{CoreSignatures, SignatureVerifier},
 };
@@ -135,6 +135,34 @@ impl KeyRing {
                 // It may have been dropped meanwhile, if the fetch was thought to be lost.
                 let Some(slot) = domains.slot_mut(domain) else { return Ok(KeyUpdate::Unchanged) };
                 let result = slot.end_fetch(fetched, now, seed, last_version);
+                domains.settle(domain, now);
+                result
+            }
+            _ => Ok(KeyUpdate::Unchanged),
+        }
+    }
+
+    /// Takes a key set that the host has at hand, as if it had been fetched at `now`: from a file,
+    /// or from a store that several gates share.
+    ///
+    /// # Errors
+    ///
+    /// [`JwkSetError`] where the document is no JWK Set; what was held before stays.
+    pub fn hold(
+        &mut self,
+        key_set: &KeySetId,
+        document: &[u8],
+        now: Duration,
+    ) -> Result<KeyUpdate, JwkSetError> {
+        let (seed, last_version) = (self.seed, &mut self.last_version);
+        match self.providers.get_mut(key_set.provider) {
+            Some(ProviderKeys::Remote(slot)) => slot.hold(document, now, seed, last_version),
+            Some(ProviderKeys::Domains(domains)) => {
+                let domain = key_set.domain.as_deref().unwrap_or_default();
+                let Some(slot) = domains.enter(domain, now) else {
+                    return Ok(KeyUpdate::Unchanged);
+                };
+                let result = slot.hold(document, now, seed, last_version);
                 domains.settle(domain, now);
                 result
             }

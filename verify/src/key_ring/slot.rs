@@ -261,6 +261,26 @@ impl Slot {
         result
     }
 
+    /// Takes a document that nobody had to fetch.
+    pub(super) fn hold(
+        &mut self,
+        document: &[u8],
+        now: Duration,
+        seed: u64,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, JwkSetError> {
+        let update = self.replace(document, last_version)?;
+        if let Some(held) = &mut self.held {
+            held.lifetime = freshness::key_set_lifetime(&self.fetching, None, None);
+            held.confirmed = now;
+            self.failures = 0;
+            self.attempts += 1;
+            let chance = Chance::new(seed, self.salt, self.attempts);
+            self.next_attempt = now + schedule::refresh_after(held.lifetime, chance);
+        }
+        Ok(update)
+    }
+
     /// With the place of the keys, or with the one that was known before, their own fetch is due.
     fn end_configuration(
         &mut self,
