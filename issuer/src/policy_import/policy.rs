@@ -36,13 +36,15 @@ pub(super) fn closed_rule<'a>(
     })
 }
 
-/// A rule's name that says where it comes from, in the letters that a name may have.
+/// A rule's name that says where it comes from, in the letters that a name may have. Of a long
+/// place the end says most.
 fn name(place: &str) -> String {
     let plain =
         |sign: char| if sign.is_ascii_alphanumeric() || "_.".contains(sign) { sign } else { '-' };
     let place: String = place.chars().map(plain).collect();
-    let shown: String = place.trim_matches('-').chars().take(56).collect();
-    format!("closed.{shown}")
+    let place = place.trim_matches('-');
+    let shown = place.get(place.len().saturating_sub(56)..).unwrap_or_default();
+    format!("closed.{}", shown.trim_start_matches(['-', '.']))
 }
 
 /// The authority of a URI, its port and whether it is reached over TLS.
@@ -75,6 +77,13 @@ mod tests {
         ] {
             assert_eq!(host_and_port(uri), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert_eq!(name("rules[1]"), "closed.rules-1");
+        let long = format!("documents[0].\u{e9}{}.rules[12]", "x".repeat(100));
+        assert_eq!(name(&long), format!("closed.{}.rules-12", "x".repeat(47)));
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Small documents, and what becomes of them.
 
-use std::io;
+use std::{io, time::Duration};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::{
+    Algorithm, AlgorithmSignature,
+    alg::{Hs256, Hs256Key},
+};
+use postern_verify::{Decision, Gate, Policy, Request};
 use serde_json::json;
 
 use super::*;
@@ -237,4 +243,123 @@ fn notes_are_one_line_each() {
     let (_, notes) = rules_of("[{match: {prefix: /a, \"x\\ny\": 1}}]");
     assert!(notes.lines().all(|line| line.starts_with("left out: ") || line.starts_with("note: ")));
     assert!(notes.contains("rules[0].match.x y"), "{notes}");
+}
+
+const SECRET: &[u8] = b"secret-secret-secret-secret-secret";
+
+fn jwks() -> String {
+    json!({"keys": [{"kty": "oct", "k": Base64UrlUnpadded::encode_string(SECRET)}]}).to_string()
+}
+
+fn token(claims: &Value) -> String {
+    let encode = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let text = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(&claims.to_string()));
+    let signature = Hs256.sign(&Hs256Key::new(SECRET), text.as_bytes());
+    format!("{text}.{}", Base64UrlUnpadded::encode_string(&signature.as_bytes()))
+}
+
+/// What the core says to a request, `GET /path`, with a token of these claims.
+fn decide(policy: &Value, request: &str, claims: Option<Value>) -> &'static str {
+    let mut gate = Gate::new(Policy::parse(policy.to_string().as_bytes()).unwrap());
+    let (method, target) = request.split_once(' ').unwrap();
+    let bearer = claims.map(|claims| format!("Bearer {}", token(&claims)));
+    let headers = bearer.iter().map(|value| ("authorization", value.as_bytes())).collect();
+    let request = Request::new(method, target.as_bytes(), headers);
+    match gate.decide(&request, Duration::from_secs(1_800_000_000)) {
+        Decision::Allow(_) => "allowed",
+        Decision::Deny(denied) => denied.denial.code(),
+        Decision::AwaitKeys(_) => "waiting",
+    }
+}
+
+#[test]
+fn a_closed_rule_lets_nobody_in() {
+    let jwks = json!(jwks());
+    let (policy, _) = import_text(&format!(
+        "providers: {{p: {{issuer: i, local_jwks: {{inline_string: {jwks}}}}}}}\n\
+         rules: [{{match: {{prefix: /a, cookies: [{{}}]}}, requires: {{provider_name: p}}}}, \
+         {{match: {{path_separated_prefix: /b/}}, requires: {{provider_name: p}}}}]"
+    ))
+    .unwrap();
+    let valid = || Some(json!({"iss": "i", "sub": "ada"}));
+    assert_eq!(decide(&policy, "GET /a", None), "token_missing");
+    assert_eq!(decide(&policy, "GET /a", valid()), "insufficient_scope");
+    assert_eq!(decide(&policy, "GET /b/c", valid()), "insufficient_scope");
+    let without = import_text(&format!(
+        "providers: {{p: {{issuer: i, local_jwks: {{inline_string: {jwks}}}}}}}\n\
+         rules: [{{match: {{prefix: /a}}, requires: {{provider_name: p}}}}]"
+    ));
+    let (policy, _) = without.unwrap();
+    assert_eq!(decide(&policy, "GET /a", valid()), "allowed");
+    assert_eq!(decide(&policy, "GET /b/c", None), "allowed");
+}
+
+#[test]
+fn the_core_decides_as_istio_does() {
+    let document = json!({"kind": "List", "items": [
+        {"kind": "RequestAuthentication", "metadata": {"name": "r"}, "spec": {"jwtRules": [
+            {"issuer": "https://staff.example", "jwks": jwks()},
+            {"issuer": "https://shop.example", "jwks": jwks(), "audiences": ["shop"]},
+        ]}},
+        {"kind": "AuthorizationPolicy", "metadata": {"name": "a"}, "spec": {"rules": [
+            {"to": [{"operation": {"paths": ["/healthz", "*/avatar"], "methods": ["GET"]}}]},
+            {"from": [{"source": {"requestPrincipals": ["https://staff.example/*"]}}],
+             "to": [{"operation": {"notPaths": ["/keys/*", "/orders/*"]}}]},
+            {"to": [{"operation": {"paths": ["/orders/*"]}}],
+             "when": [{"key": "request.auth.claims[scope]", "values": ["orders"]}]},
+        ]}},
+        {"kind": "AuthorizationPolicy", "metadata": {"name": "d"}, "spec": {"action": "DENY", "rules": [
+            {"to": [{"operation": {"paths": ["/orders/*"], "methods": ["DELETE"]}}],
+             "when": [{"key": "request.auth.claims[group]", "notValues": ["admin", "root"]}]},
+        ]}},
+    ]});
+    let (policy, notes) = import_text(&document.to_string()).unwrap();
+    assert!(!notes.contains("left out"), "{notes}");
+    let staff = |more: Value| {
+        let mut claims = json!({"iss": "https://staff.example", "sub": "ada"});
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Some(claims)
+    };
+    let shop = |scope: &str| {
+        Some(json!({"iss": "https://shop.example", "sub": "bob", "aud": "shop", "scope": scope}))
+    };
+    for (request, claims, expected) in [
+        ("GET /healthz", None, "allowed"),
+        ("GET /healthz", shop(""), "allowed"),
+        ("GET /healthz", Some(json!({"iss": "https://other.example"})), "issuer_unknown"),
+        ("PUT /healthz", None, "token_missing"),
+        ("PUT /healthz", staff(json!({})), "allowed"),
+        ("GET /avatar", None, "allowed"),
+        ("GET /users/1/avatar", None, "allowed"),
+        ("GET /anything", staff(json!({})), "allowed"),
+        ("GET /anything", Some(json!({"iss": "https://staff.example"})), "insufficient_scope"),
+        ("GET /anything", shop("orders"), "issuer_unknown"),
+        ("GET /keys/1", staff(json!({})), "insufficient_scope"),
+        ("GET /orders/1", shop("read orders"), "allowed"),
+        ("GET /orders/1", shop("read"), "insufficient_scope"),
+        ("GET /orders/1", None, "token_missing"),
+        ("DELETE /orders/1", shop("orders"), "insufficient_scope"),
+        ("DELETE /orders/1", staff(json!({"group": ["admin"], "scope": "orders"})), "allowed"),
+        (
+            "DELETE /orders/1",
+            staff(json!({"group": "guest", "scope": "orders"})),
+            "insufficient_scope",
+        ),
+    ] {
+        assert_eq!(decide(&policy, request, claims), expected, "{request}: {notes}{policy:#}");
+    }
+}
+
+#[test]
+fn a_provider_of_istio_that_postern_refuses_is_left_out() {
+    let weak = json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).to_string();
+    let document = json!({"kind": "RequestAuthentication", "spec": {"jwtRules": [
+        {"issuer": "weak", "jwks": weak},
+        {"issuer": "strong", "jwks": jwks()},
+    ]}});
+    let (policy, notes) = import_text(&document.to_string()).unwrap();
+    let names: Vec<_> = policy["providers"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["strong"]);
+    assert!(notes.contains("jwtRules[0]: Postern refuses it"), "{notes}");
+    assert!(!notes.contains("c2VjcmV0"), "{notes}");
 }

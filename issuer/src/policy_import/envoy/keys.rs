@@ -1,6 +1,6 @@
 //! Where the keys of a provider come from.
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
@@ -13,8 +13,9 @@ use super::{
     provider::Reader,
 };
 
-/// The longest that a wait may be, in seconds.
 const DAY: f64 = 86_400.0;
+/// How long a wait after a failed fetch may be, in seconds.
+const BACK_OFF: RangeInclusive<f64> = 0.001..=3_600.0;
 
 impl Reader<'_, '_> {
     pub(super) fn local_jwks(&mut self) -> Result<(), ImportError> {
@@ -116,7 +117,7 @@ fn async_fetch(node: &Node<'_>, notes: &mut Notes) -> Result<Value, ImportError>
         out.insert("fast_listener".to_owned(), json!(true));
     }
     if let Some(node) = members.take("failed_refetch_duration") {
-        let duration = duration::within(&node, 0.1..=DAY, notes)?;
+        let duration = duration::within(&node, BACK_OFF, notes)?;
         out.insert("failed_refetch_duration".to_owned(), json!(duration));
     }
     tell_unused(&members, notes);
@@ -134,7 +135,7 @@ fn retry_policy(node: &Node<'_>, notes: &mut Notes) -> Result<Value, ImportError
         let mut back_off = Map::new();
         for name in ["base_interval", "max_interval"] {
             if let Some(node) = members.take(name) {
-                let duration = duration::within(&node, 0.1..=DAY, notes)?;
+                let duration = duration::within(&node, BACK_OFF, notes)?;
                 back_off.insert(name.to_owned(), json!(duration));
             }
         }

@@ -117,7 +117,9 @@ impl Matched {
         let value = self.matcher.get(kind);
         let regex = value.and_then(|value| value.get("regex"));
         let text = regex.or(value).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let is_plain = matches!(kind, "prefix" | "path" | "path_separated_prefix");
+        // A separated prefix with a slash at its end is one of paths that requests do have.
+        let is_plain = matches!(kind, "prefix" | "path")
+            || (kind == "path_separated_prefix" && !text.ends_with('/'));
         let about_path = error.member == format!("rules[0].match.{kind}");
         if about_path && is_plain && !ends_within_escape(&text) {
             let text = "left unsaid: Postern refuses every request with such a path";
