@@ -25,6 +25,43 @@ pub(crate) fn log(level: LogLevel, message: &str) {
     let _ = hostcalls::log(level, message);
 }
 
+/// Whether `signature` is that of `message` by the key of this DER, as the proxy says; `None` where
+/// it does not say.
+pub(crate) fn verify_signature(
+    hash: &str,
+    key: &[u8],
+    signature: &[u8],
+    message: &[u8],
+) -> Option<bool> {
+    let mut arguments = Vec::with_capacity(message.len() + key.len() + signature.len() + 32);
+    let fields = [hash.as_bytes(), key, signature, message];
+    for (number, field) in (1..).zip(fields) {
+        // A length-delimited field of protobuf: number and wire type 2, length, bytes.
+        arguments.push(number << 3 | 2);
+        put_length(&mut arguments, field.len());
+        arguments.extend_from_slice(field);
+    }
+    let answer = hostcalls::call_foreign_function("verify_signature", Some(&arguments)).ok()??;
+    // Field 1, a boolean. A false one is not written at all, and what it says of the reason is not
+    // of interest. Anything else is no answer.
+    match answer.as_slice() {
+        [0x08, 1, ..] => Some(true),
+        [0x12, ..] | [0x08, 0, ..] => Some(false),
+        _ => None,
+    }
+}
+
+fn put_length(bytes: &mut Vec<u8>, mut length: usize) {
+    loop {
+        let low = u8::try_from(length & 0x7f).unwrap_or_default();
+        length >>= 7;
+        bytes.push(if length == 0 { low } else { low | 0x80 });
+        if length == 0 {
+            return;
+        }
+    }
+}
+
 /// The header fields of the request at hand; `None` where the host does not give them.
 pub(crate) fn request_fields() -> Option<Fields> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).ok()

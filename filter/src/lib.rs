@@ -7,6 +7,7 @@
 //! - [`root`] holds one policy and one key ring per worker thread, fetches on ticks, and wakes
 //!   requests that wait for keys.
 //! - [`request`] is one HTTP request.
+//! - [`signatures`] is the proxy's own cryptography.
 //! - [`station`] is what both share.
 //! - [`host`] is the part of the proxy-wasm interface that is used here.
 //! - `entropy` is the source of randomness that there is none.
@@ -18,6 +19,7 @@ mod entropy;
 mod host;
 mod request;
 mod root;
+mod signatures;
 mod station;
 
 use proxy_wasm::types::LogLevel;

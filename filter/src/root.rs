@@ -10,7 +10,7 @@ use proxy_wasm::{
     types::{ContextType, LogLevel},
 };
 
-use crate::{host, request::GatedRequest, station::Station};
+use crate::{host, request::GatedRequest, signatures, station::Station};
 
 /// The shortest and the longest time between two looks at what is due to be fetched.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
@@ -154,7 +154,11 @@ impl RootContext for Root {
 /// The threads of a fleet start at many times, and so they do not all fetch at one.
 fn gate(policy: Policy) -> Gate {
     let seed = host::now().and_then(|now| u64::try_from(now.as_nanos()).ok());
-    Gate::new(policy).with_jitter_seed(seed.unwrap_or_default())
+    let gate = Gate::new(policy).with_jitter_seed(seed.unwrap_or_default());
+    match signatures::of_the_proxy() {
+        Some(signatures) => gate.with_signatures(Box::new(signatures)),
+        None => gate,
+    }
 }
 
 /// Envoy reaches a key set through a cluster only, so here `cluster` is not optional.

@@ -64,7 +64,7 @@ pub(crate) struct RsaKey {
 
 /// A public key as a [`SignatureVerifier`] sees it. It has passed every check of a JWK Set: a
 /// host need not judge it again.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     pub(crate) algorithm: Algorithm,
     pub(crate) members: Map<String, Value>,

@@ -1,5 +1,6 @@
 //! Tests that start a real Envoy.
 
+mod answers;
 mod configuration;
 mod headers;
 mod journey;
