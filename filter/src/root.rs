@@ -2,9 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
-use postern_verify::{
-    Fetch, Fetched, Gate, KeySetId, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyError,
-};
+use postern_verify::{Fetch, Fetched, Gate, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyError};
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::{ContextType, LogLevel},
@@ -27,8 +25,8 @@ const MAX_LOGGED_KEYS: usize = 4;
 pub(crate) struct Root {
     context_id: u32,
     station: Option<Rc<RefCell<Station>>>,
-    /// Fetches under way: the host's token and the key set.
-    calls: BTreeMap<u32, KeySetId>,
+    /// Fetches under way, by the host's token.
+    calls: BTreeMap<u32, Fetch>,
 }
 
 impl Root {
@@ -56,13 +54,13 @@ impl Root {
     }
 
     fn start(&mut self, station: &Rc<RefCell<Station>>, fetch: &Fetch, now: Duration) {
-        // A fetch that counts as lost may still be answered; that answer is too old to count.
-        self.calls.retain(|_, key_set| *key_set != fetch.key_set);
+        // One that counts as lost will hardly be answered any more.
+        self.calls.retain(|_, other| other.key_set != fetch.key_set);
         match host::dispatch(fetch) {
             Ok(token) => {
-                self.calls.insert(token, fetch.key_set.clone());
+                self.calls.insert(token, fetch.clone());
             }
-            Err(_) => finish(&mut station.borrow_mut(), &fetch.key_set, Fetched::Failed, now),
+            Err(_) => finish(&mut station.borrow_mut(), fetch, Fetched::Failed, now),
         }
     }
 
@@ -80,9 +78,10 @@ impl Root {
 }
 
 /// Hands the end of a fetch to the key ring and wakes everyone who waits.
-fn finish(station: &mut Station, key_set: &KeySetId, fetched: Fetched<'_>, now: Duration) {
-    let result = station.gate.keys_mut().handle_fetched(key_set, fetched, now);
-    let name = station.gate.policy().provider_names().nth(key_set.provider).unwrap_or_default();
+fn finish(station: &mut Station, fetch: &Fetch, fetched: Fetched<'_>, now: Duration) {
+    let result = station.gate.keys_mut().handle_fetched(fetch, fetched, now);
+    let name =
+        station.gate.policy().provider_names().nth(fetch.key_set.provider).unwrap_or_default();
     match result {
         Ok(KeyUpdate::Unchanged | KeyUpdate::Discovered) => {}
         Ok(KeyUpdate::Replaced { keys, skipped }) => log_update(name, keys, &skipped),
@@ -108,11 +107,11 @@ fn log_update(name: &str, keys: usize, skipped: &[String]) {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _headers: usize, _body: usize, _: usize) {
         let Some(station) = self.station.clone() else { return };
-        let Some(key_set) = self.calls.remove(&token) else { return };
+        let Some(fetch) = self.calls.remove(&token) else { return };
         let fields = host::response_fields();
         let body = host::response_body(MAX_JWK_SET_BYTES + 1);
         if let Some(now) = host::now() {
-            finish(&mut station.borrow_mut(), &key_set, fetched(&fields, &body), now);
+            finish(&mut station.borrow_mut(), &fetch, fetched(&fields, &body), now);
         }
         self.work(&station);
     }

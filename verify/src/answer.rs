@@ -22,13 +22,18 @@ pub struct Answer {
 }
 
 /// How a request's denial is to be answered.
-pub(crate) struct Style<'p> {
+pub(crate) struct Style<'p, L> {
     pub(crate) deny_response: &'p DenyResponse,
     /// `strip_failure_response`
     pub(crate) bare: bool,
-    /// The places where tokens may stand: what stands there does not go into a redirect.
-    pub(crate) locations: Vec<&'p Location>,
+    /// All places where a token may stand, of whichever provider: what stands there does not go
+    /// into a redirect.
+    pub(crate) locations: L,
 }
+
+/// The longest `Location` that is sent. What comes of a longer target may be too much for a browser,
+/// and is more than a stranger should get for it.
+const MAX_LOCATION_BYTES: usize = 4 * 1024;
 
 impl Denial {
     /// The answer where no rule says otherwise.
@@ -40,15 +45,21 @@ impl Denial {
 
 /// The answer to `request`. What the client speaks comes first: gRPC has its own words, and a
 /// browser without a valid token is sent to where it gets one.
-pub(crate) fn answer(denial: &Denial, request: &Request<'_>, style: &Style<'_>) -> Answer {
-    if request.is_grpc() {
+pub(crate) fn answer<'p>(
+    denial: &Denial,
+    request: &Request<'_>,
+    style: Style<'p, impl Iterator<Item = &'p Location>>,
+) -> Answer {
+    // A gRPC call is a POST. Of others, this would be a stranger's way to a status of 200.
+    if request.method == "POST" && request.is_grpc() {
         return grpc(denial, style.bare);
     }
     if let Some(redirect) = &style.deny_response.redirect
         && denial.status() == 401
         && is_browser_navigation(request)
+        && let Some(answer) = redirected(redirect, request, style.locations)
     {
-        return redirected(redirect, request, &style.locations);
+        return answer;
     }
     let replaced = style.deny_response.status.filter(|_| matches!(denial.status(), 401 | 403));
     problem(denial, replaced.unwrap_or(denial.status()), style.bare)
@@ -116,8 +127,13 @@ fn is_browser_navigation(request: &Request<'_>) -> bool {
     matches!(request.method, "GET" | "HEAD") && request.values("accept").any(wants_html)
 }
 
-fn redirected(redirect: &Redirect, request: &Request<'_>, locations: &[&Location]) -> Answer {
-    let target = location::without_tokens(request, locations);
+fn redirected<'p>(
+    redirect: &Redirect,
+    request: &Request<'_>,
+    locations: impl Iterator<Item = &'p Location>,
+) -> Option<Answer> {
+    let locations: Vec<&Location> = locations.collect();
+    let target = location::without_tokens(request, &locations);
     let target = String::from_utf8_lossy(&target);
     let authority = String::from_utf8_lossy(request.authority);
     let url = format!("{}://{authority}{target}", request.scheme);
@@ -125,12 +141,15 @@ fn redirected(redirect: &Redirect, request: &Request<'_>, locations: &[&Location
         .location
         .replace("{original_url}", &percent_encode(&url))
         .replace("{original_path}", &percent_encode(&target));
+    if location.len() > MAX_LOCATION_BYTES {
+        return None;
+    }
     let headers = vec![
         ("cache-control", "no-store".to_owned()),
         ("location", location),
         ("vary", "accept".to_owned()),
     ];
-    Answer { status: redirect.status, headers, body: String::new() }
+    Some(Answer { status: redirect.status, headers, body: String::new() })
 }
 
 /// All but the unreserved characters (RFC 3986 §2.3), so that the text is one value of a query.
@@ -176,8 +195,8 @@ mod tests {
         answer.headers.iter().find(|field| field.0 == name).map(|field| field.1.as_str())
     }
 
-    fn style(deny_response: &DenyResponse) -> Style<'_> {
-        Style { deny_response, bare: false, locations: Vec::new() }
+    fn style(deny_response: &DenyResponse) -> Style<'_, std::iter::Empty<&Location>> {
+        Style { deny_response, bare: false, locations: std::iter::empty() }
     }
 
     fn request<'a>(method: &'a str, headers: &[(&'a str, &'a str)]) -> Request<'a> {
@@ -206,7 +225,7 @@ mod tests {
     #[test]
     fn a_rule_may_say_another_status() {
         let hidden = DenyResponse { status: Some(404), redirect: None };
-        let answer = |denial: Denial| super::answer(&denial, &request("GET", &[]), &style(&hidden));
+        let answer = |denial: Denial| super::answer(&denial, &request("GET", &[]), style(&hidden));
         let missing = answer(Denial::TokenMissing);
         assert_eq!((missing.status, header(&missing, "www-authenticate")), (404, None));
         assert_eq!(answer(Denial::NoMatchingRule).status, 404);
@@ -214,8 +233,7 @@ mod tests {
         let retry_after = Duration::from_secs(1);
         assert_eq!(answer(Denial::KeysUnavailable { retry_after }).status, 503);
         let forbidden = DenyResponse { status: Some(403), redirect: None };
-        let missing =
-            super::answer(&Denial::TokenMissing, &request("GET", &[]), &style(&forbidden));
+        let missing = super::answer(&Denial::TokenMissing, &request("GET", &[]), style(&forbidden));
         assert_eq!(header(&missing, "www-authenticate"), Some(BARE_CHALLENGE));
     }
 
@@ -225,9 +243,13 @@ mod tests {
         let redirect = Redirect { status: 303, location: location.to_owned() };
         let deny_response = DenyResponse { status: Some(404), redirect: Some(redirect) };
         let token = Location::Param("t".to_owned());
-        let style = || Style { locations: vec![&token], ..style(&deny_response) };
+        let style = || Style {
+            deny_response: &deny_response,
+            bare: false,
+            locations: std::iter::once(&token),
+        };
         let headers = [("accept", "text/plain, Text/HTML;q=0.9"), ("host", "shop.example.com")];
-        let sent = super::answer(&Denial::TokenMissing, &request("GET", &headers), &style());
+        let sent = super::answer(&Denial::TokenMissing, &request("GET", &headers), style());
         assert_eq!((sent.status, sent.body.as_str()), (303, ""));
         assert_eq!(
             header(&sent, "location"),
@@ -241,7 +263,7 @@ mod tests {
             (Denial::TokenMissing, request("GET", &[("accept", "text/htmlx, */*")])),
             (Denial::NoMatchingRule, request("GET", &headers)),
         ] {
-            assert_eq!(super::answer(&denial, &request, &style()).status, 404, "{denial}");
+            assert_eq!(super::answer(&denial, &request, style()).status, 404, "{denial}");
         }
     }
 
@@ -255,7 +277,7 @@ mod tests {
             (Denial::KeysUnavailable { retry_after: Duration::ZERO }, "14"),
         ] {
             let request = request("POST", &[("content-type", "application/grpc+proto")]);
-            let answer = super::answer(&denial, &request, &style(&plain));
+            let answer = super::answer(&denial, &request, style(&plain));
             assert_eq!((answer.status, header(&answer, "grpc-status")), (200, Some(status)));
             let message = header(&answer, "grpc-message").unwrap();
             assert!(message.starts_with(denial.code()), "{message}");
@@ -265,13 +287,13 @@ mod tests {
     #[test]
     fn a_stripped_answer_says_nothing_but_its_status() {
         let plain = DenyResponse::default();
-        let style = Style { bare: true, ..style(&plain) };
-        let answer = super::answer(&Denial::AudienceMismatch, &request("GET", &[]), &style);
+        let style = || Style { bare: true, ..style(&plain) };
+        let answer = super::answer(&Denial::AudienceMismatch, &request("GET", &[]), style());
         assert_eq!((answer.status, answer.body.as_str()), (401, ""));
         assert_eq!(header(&answer, "www-authenticate"), Some(BARE_CHALLENGE));
         assert_eq!(header(&answer, "content-type"), None);
         let grpc_request = request("POST", &[("content-type", "application/grpc")]);
-        let answer = super::answer(&Denial::AudienceMismatch, &grpc_request, &style);
+        let answer = super::answer(&Denial::AudienceMismatch, &grpc_request, style());
         assert_eq!(header(&answer, "grpc-message"), None);
     }
 }

@@ -28,16 +28,24 @@ pub(crate) enum Verdict<'p> {
     Await(KeySetId),
 }
 
+/// The verdict, the tokens that passed, and what is to be told of those that did not
+/// (`failed_status_in_metadata`).
+pub(crate) type Outcome<'p> = (Verdict<'p>, Tokens<'p>, Vec<(String, Value)>);
+type Tokens<'p> = SmallVec<[Found<'p>; 2]>;
+
+/// What a request is told that cannot wait for keys, or no longer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// What became of one need.
-enum Outcome {
-    Satisfied,
+enum Proof {
+    Given,
     Failed(Denial),
     Await(KeySetId),
 }
 
 /// One look at one request.
-pub(crate) struct Evaluation<'g, 'r> {
-    policy: &'g Policy,
+pub(crate) struct Evaluation<'p, 'g, 'r> {
+    policy: &'p Policy,
     keys: &'g KeyRing,
     verified: &'g mut VerifiedTokens<Arc<Identity>>,
     request: &'g Request<'r>,
@@ -45,15 +53,14 @@ pub(crate) struct Evaluation<'g, 'r> {
     now: Duration,
     /// The tokens that were parsed: several providers may look at the same one.
     parsed: Vec<(&'r [u8], Result<UnverifiedToken<'r>, Denial>)>,
-    /// The tokens that passed.
-    pub(crate) found: SmallVec<[Found<'g>; 2]>,
-    /// What is to be told of those that did not (`failed_status_in_metadata`).
-    pub(crate) failures: Vec<(String, Value)>,
+    found: Tokens<'p>,
+    failures: Vec<(String, Value)>,
+    may_wait: bool,
 }
 
-impl<'g, 'r> Evaluation<'g, 'r> {
+impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
     pub(crate) fn new(
-        policy: &'g Policy,
+        policy: &'p Policy,
         keys: &'g KeyRing,
         verified: &'g mut VerifiedTokens<Arc<Identity>>,
         request: &'g Request<'r>,
@@ -61,27 +68,31 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         now: Duration,
     ) -> Self {
         let (parsed, found, failures) = (Vec::new(), SmallVec::new(), Vec::new());
-        Self { policy, keys, verified, request, path, now, parsed, found, failures }
+        let may_wait = false;
+        Self { policy, keys, verified, request, path, now, parsed, found, failures, may_wait }
     }
 
-    pub(crate) fn judge(&mut self, demand: &Demand<'g>) -> Verdict<'g> {
+    /// The verdict by what is demanded. A request that may not wait for keys fails for want of them.
+    pub(crate) fn judge(mut self, demand: &Demand<'p>, may_wait: bool) -> Outcome<'p> {
+        self.may_wait = may_wait;
         let conditions = demand.rule.map(|rule| &rule.conditions);
-        if let Need::ExtractOnly { status_header } = &demand.requirement.need {
-            let extracted = self.extract();
-            return Verdict::Satisfied {
-                status_header: extracted.then_some(status_header.as_str()),
-            };
-        }
-        match self.judge_need(&demand.requirement.need, conditions) {
-            Outcome::Satisfied => Verdict::Satisfied { status_header: None },
-            Outcome::Failed(denial) => Verdict::Failed(denial),
-            Outcome::Await(key_set) => Verdict::Await(key_set),
-        }
+        let verdict = match &demand.requirement.need {
+            Need::ExtractOnly { status_header } => {
+                let extracted = self.extract();
+                Verdict::Satisfied { status_header: extracted.then_some(status_header.as_str()) }
+            }
+            need => match self.judge_need(need, conditions) {
+                Proof::Given => Verdict::Satisfied { status_header: None },
+                Proof::Failed(denial) => Verdict::Failed(denial),
+                Proof::Await(key_set) => Verdict::Await(key_set),
+            },
+        };
+        (verdict, self.found, self.failures)
     }
 
-    fn judge_need(&mut self, need: &'g Need, conditions: Option<&Conditions>) -> Outcome {
+    fn judge_need(&mut self, need: &'p Need, conditions: Option<&Conditions>) -> Proof {
         match need {
-            Need::Open | Need::ExtractOnly { .. } => Outcome::Satisfied,
+            Need::Open | Need::ExtractOnly { .. } => Proof::Given,
             Need::Token(check) => self.judge_check(check, conditions),
             Need::All(members) => self.judge_all(members, conditions),
             Need::Any(members, fallback) => self.judge_any(members, *fallback, conditions),
@@ -90,55 +101,55 @@ impl<'g, 'r> Evaluation<'g, 'r> {
 
     /// All have to be satisfied. A failure outweighs waiting: no key can heal it. Every member is
     /// judged, for whoever asks whether a token is missing must hear of a bad one beside it.
-    fn judge_all(&mut self, members: &'g [Need], conditions: Option<&Conditions>) -> Outcome {
+    fn judge_all(&mut self, members: &'p [Need], conditions: Option<&Conditions>) -> Proof {
         let mut waiting = None;
         let mut nearest: Option<Denial> = None;
         for member in members {
             match self.judge_need(member, conditions) {
-                Outcome::Satisfied => {}
-                Outcome::Failed(denial) => nearest = Some(nearer(nearest, denial)),
-                Outcome::Await(key_set) => waiting = waiting.or(Some(key_set)),
+                Proof::Given => {}
+                Proof::Failed(denial) => nearest = Some(nearer(nearest, denial)),
+                Proof::Await(key_set) => waiting = waiting.or(Some(key_set)),
             }
         }
         match (nearest, waiting) {
             // Where a token is missing beside one that waits, it cannot be said yet whether there
             // is a bad one.
-            (None | Some(Denial::TokenMissing), Some(key_set)) => Outcome::Await(key_set),
-            (Some(denial), _) => Outcome::Failed(denial),
-            (None, None) => Outcome::Satisfied,
+            (None | Some(Denial::TokenMissing), Some(key_set)) => Proof::Await(key_set),
+            (Some(denial), _) => Proof::Failed(denial),
+            (None, None) => Proof::Given,
         }
     }
 
     /// The first satisfied one decides. Waiting outweighs a failure: the keys may turn it.
     fn judge_any(
         &mut self,
-        members: &'g [Need],
+        members: &'p [Need],
         fallback: Fallback,
         conditions: Option<&Conditions>,
-    ) -> Outcome {
+    ) -> Proof {
         let mut nearest = Denial::TokenMissing;
         let mut waiting = None;
         for member in members {
             let before = self.found.len();
             match self.judge_need(member, conditions) {
-                Outcome::Satisfied => return Outcome::Satisfied,
-                Outcome::Await(key_set) => waiting = waiting.or(Some(key_set)),
-                Outcome::Failed(denial) => nearest = nearer(Some(nearest), denial),
+                Proof::Given => return Proof::Given,
+                Proof::Await(key_set) => waiting = waiting.or(Some(key_set)),
+                Proof::Failed(denial) => nearest = nearer(Some(nearest), denial),
             }
             // What a failed member has gathered must not go upstream.
             self.found.truncate(before);
         }
         match (waiting, fallback) {
-            (Some(key_set), _) => Outcome::Await(key_set),
-            (None, Fallback::AllowMissingOrFailed) => Outcome::Satisfied,
-            (None, Fallback::AllowMissing) if nearest == Denial::TokenMissing => Outcome::Satisfied,
-            (None, _) => Outcome::Failed(nearest),
+            (Some(key_set), _) => Proof::Await(key_set),
+            (None, Fallback::AllowMissingOrFailed) => Proof::Given,
+            (None, Fallback::AllowMissing) if nearest == Denial::TokenMissing => Proof::Given,
+            (None, _) => Proof::Failed(nearest),
         }
     }
 
-    fn judge_check(&mut self, check: &'g Check, conditions: Option<&Conditions>) -> Outcome {
+    fn judge_check(&mut self, check: &'p Check, conditions: Option<&Conditions>) -> Proof {
         let Some(provider) = self.policy.providers.get(check.provider) else {
-            return Outcome::Failed(Denial::NoMatchingRule);
+            return Proof::Failed(Denial::NoMatchingRule);
         };
         // A request for a domain that is not served is not heard, with a token or without.
         let domain = match provider.domain_of(self.request, self.path) {
@@ -147,7 +158,7 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         };
         let (text, location) = match location::find(self.request, &provider.locations) {
             Ok(Some(found)) => found,
-            Ok(None) => return Outcome::Failed(Denial::TokenMissing),
+            Ok(None) => return Proof::Failed(Denial::TokenMissing),
             Err(denial) => return self.failed(provider, denial),
         };
         let identity = self
@@ -156,10 +167,10 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         match identity {
             Ok(identity) => {
                 self.found.push(Found { identity, location, stays: provider.forward });
-                Outcome::Satisfied
+                Proof::Given
             }
-            Err(Outcome::Failed(denial)) => self.failed(provider, denial),
-            Err(outcome) => outcome,
+            Err(Proof::Failed(denial)) => self.failed(provider, denial),
+            Err(proof) => proof,
         }
     }
 
@@ -167,10 +178,10 @@ impl<'g, 'r> Evaluation<'g, 'r> {
     fn identity(
         &mut self,
         check: &Check,
-        provider: &'g Provider,
+        provider: &'p Provider,
         domain: Option<&str>,
         text: &'r [u8],
-    ) -> Result<Arc<Identity>, Outcome> {
+    ) -> Result<Arc<Identity>, Proof> {
         if let Some(version) = self.keys.version_at_hand(check.provider, domain, self.now)
             && let Some(identity) = self.verified.lookup(check.id, text, version, self.now)
             && identity.domain.as_deref() == domain
@@ -179,28 +190,34 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         }
         self.parse(text);
         let rules = rules(check, provider, domain);
-        let token = self.token_of(text, rules.issuer.as_deref()).map_err(Outcome::Failed)?;
+        let token = self.token_of(text, rules.issuer.as_deref()).map_err(Proof::Failed)?;
         if !provider.algorithms.contains(&token.algorithm()) {
-            return Err(Outcome::Failed(Denial::AlgorithmNotAllowed));
+            return Err(Proof::Failed(Denial::AlgorithmNotAllowed));
         }
         let at_hand = self.keys.at_hand(check.provider, domain, token.key_id(), self.now);
         let (keys, version) = match at_hand {
             KeysAtHand::Ready { keys, version } => (keys, version),
-            KeysAtHand::Await => return Err(Outcome::Await(key_set(check, domain))),
+            KeysAtHand::Await if self.may_wait => {
+                return Err(Proof::Await(key_set(check, domain)));
+            }
+            KeysAtHand::Await => {
+                let denial = Denial::KeysUnavailable { retry_after: RETRY_AFTER };
+                return Err(Proof::Failed(denial));
+            }
             KeysAtHand::Unavailable { retry_after } => {
-                return Err(Outcome::Failed(Denial::KeysUnavailable { retry_after }));
+                return Err(Proof::Failed(Denial::KeysUnavailable { retry_after }));
             }
         };
         let verified = token
             .verify_by(self.keys.signatures(), keys)
             .and_then(|signed| signed.check(&rules, self.now))
-            .map_err(Outcome::Failed)?;
+            .map_err(Proof::Failed)?;
         let identity =
             Arc::new(Identity::new(provider, domain, &verified, self.policy.has_conditions));
         if text.len() <= provider.max_cached_token_bytes {
             let ends = verified.claims().ends(&rules).unwrap_or(Duration::MAX);
             let validity = Validity { version, verified_at: self.now, ends };
-            let (value, bytes) = (Arc::clone(&identity), identity.bytes(text.len()));
+            let (value, bytes) = (Arc::clone(&identity), identity.bytes());
             self.verified.insert(check.id, text, validity, value, bytes);
         }
         Ok(identity)
@@ -221,12 +238,12 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         }
     }
 
-    fn failed(&mut self, provider: &Provider, denial: Denial) -> Outcome {
+    fn failed(&mut self, provider: &Provider, denial: Denial) -> Proof {
         if let Some(key) = &provider.metadata.failed_status {
             let status = json!({ "code": denial.code(), "message": denial.message() });
             self.failures.push((key.clone(), status));
         }
-        Outcome::Failed(denial)
+        Proof::Failed(denial)
     }
 
     /// Takes the claims of the first token that looks like a provider's. Whether there was one.
@@ -245,21 +262,21 @@ impl<'g, 'r> Evaluation<'g, 'r> {
         false
     }
 
-    fn unverified_identity(&mut self, provider: &'g Provider, text: &'r [u8]) -> Option<Identity> {
+    fn unverified_identity(&mut self, provider: &'p Provider, text: &'r [u8]) -> Option<Identity> {
         let domain = provider.domain_of(self.request, self.path).ok()?;
         self.parse(text);
         let issuer = provider.issuer(domain.as_deref());
         let token = self.token_of(text, issuer.as_deref()).ok()?;
         let claimed = token.dangerous_assume_verified();
-        Some(Identity::new(provider, domain.as_deref(), &claimed, false))
+        Some(Identity::unverified(provider, domain.as_deref(), &claimed))
     }
 }
 
-fn meets(identity: &Identity, conditions: Option<&Conditions>) -> Result<(), Outcome> {
+fn meets(identity: &Identity, conditions: Option<&Conditions>) -> Result<(), Proof> {
     match (conditions, &identity.claims) {
-        (Some(conditions), Some(claims)) => conditions.check(claims).map_err(Outcome::Failed),
+        (Some(conditions), Some(claims)) => conditions.check(claims).map_err(Proof::Failed),
         (Some(conditions), None) if !conditions.is_empty() => {
-            Err(Outcome::Failed(Denial::InsufficientScope { scope: String::new() }))
+            Err(Proof::Failed(Denial::InsufficientScope { scope: String::new() }))
         }
         _ => Ok(()),
     }

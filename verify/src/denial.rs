@@ -13,6 +13,12 @@ pub enum Denial {
     PathAmbiguous,
     /// The request's method is not all upper-case letters and hyphens.
     MethodAmbiguous,
+    /// A header field that a rule asks for stands there under a name that only some services take for
+    /// its own.
+    HeaderAmbiguous,
+    /// A query parameter that a rule asks for stands there twice, or in a spelling that only some
+    /// services read.
+    QueryAmbiguous,
     /// The request's path is longer than rules are matched against.
     PathTooLong {
         /// Length of the path, in bytes.
@@ -192,6 +198,8 @@ impl Denial {
         match self {
             Self::PathAmbiguous => (400, None, "path_ambiguous", "the request path can be read in more than one way"),
             Self::MethodAmbiguous => (400, None, "method_ambiguous", "the request method can be read in more than one way"),
+            Self::HeaderAmbiguous => (400, None, "header_ambiguous", "a request header can be read in more than one way"),
+            Self::QueryAmbiguous => (400, None, "query_ambiguous", "the request query can be read in more than one way"),
             Self::PathTooLong { .. } => (414, None, "path_too_long", "the request path is too long"),
             Self::NoMatchingRule => (403, None, "no_matching_rule", "no rule opens this path"),
             Self::TokenMissing => (401, Plain, "token_missing", "a token is required"),
@@ -264,6 +272,8 @@ mod tests {
         let all = vec![
             D::PathAmbiguous,
             D::MethodAmbiguous,
+            D::HeaderAmbiguous,
+            D::QueryAmbiguous,
             D::PathTooLong { bytes: 2, limit: 1 },
             D::NoMatchingRule,
             D::TokenMissing,
@@ -299,6 +309,8 @@ mod tests {
             match denial {
                 D::PathAmbiguous
                 | D::MethodAmbiguous
+                | D::HeaderAmbiguous
+                | D::QueryAmbiguous
                 | D::PathTooLong { .. }
                 | D::NoMatchingRule
                 | D::TokenMissing

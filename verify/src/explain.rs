@@ -8,7 +8,7 @@ use crate::{
     gate::Gate,
     key_ring::KeysAtHand,
     location,
-    policy::{Check, Conditions, Location, Need, Provider},
+    policy::{Check, Conditions, Demand, Location, Need, Provider},
     request::Request,
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken},
 };
@@ -32,26 +32,47 @@ impl Gate {
     #[must_use]
     pub fn explain(&self, request: &Request<'_>, now: Duration) -> Vec<Step> {
         let mut steps = Steps::default();
-        let demanded = request.method().and_then(|method| Ok((method, request.path()?)));
-        let demand = demanded.and_then(|(method, path)| {
-            steps.ok("request", format!("{method} `{path}`"));
-            Ok((self.policy().demand(request, method, &path)?, path))
+        let demanded = request.method().and_then(|method| {
+            let path = request.path()?;
+            steps.ok("request", format!("{method} `{}`", path.escape_debug()));
+            Ok((self.policy().demands(request, method, &path)?, path))
         });
-        let (demand, path) = match demand {
-            Ok(demand) => demand,
+        let (demands, path) = match demanded {
+            Ok(demanded) => demanded,
             Err(denial) => return steps.ended_by("request", denial),
         };
-        let by = demand.rule.map_or("no rule".to_owned(), |rule| format!("rule `{}`", rule.name));
-        steps.ok("demand", format!("{by}: {}", self.words(&demand.requirement.need)));
+        for (demand, note) in demands
+            .trial
+            .map(|demand| (demand, ", on trial"))
+            .into_iter()
+            .chain(demands.demand.map(|demand| (demand, "")))
+        {
+            steps.provider.clear();
+            let by =
+                demand.rule.map_or("the host".to_owned(), |rule| format!("rule `{}`", rule.name));
+            steps.ok("demand", format!("{by}{note}: {}", self.words(&demand.requirement.need)));
+            self.explain_demand(&mut steps, &demand, request, &path, now);
+        }
+        if demands.trial.is_none() && demands.demand.is_none() {
+            return steps.ended_by("demand", Denial::NoMatchingRule);
+        }
+        steps.steps
+    }
+
+    fn explain_demand(
+        &self,
+        steps: &mut Steps,
+        demand: &Demand<'_>,
+        request: &Request<'_>,
+        path: &str,
+        now: Duration,
+    ) {
         let conditions = demand.rule.map(|rule| &rule.conditions);
         for check in checks(&demand.requirement.need) {
             let Some(provider) = self.policy().providers.get(check.provider) else { continue };
             steps.provider.clone_from(&provider.name);
-            let domain = provider.domain_of(request, &path);
-            let domain = match steps.take("domain", &domain, in_words) {
-                Ok(domain) => domain.as_deref(),
-                Err(()) => continue,
-            };
+            let domain = provider.domain_of(request, path);
+            let Ok(domain) = steps.take("domain", &domain, in_words) else { continue };
             let found = match location::find(request, &provider.locations) {
                 Ok(Some(found)) => found,
                 Ok(None) => {
@@ -65,9 +86,8 @@ impl Gate {
             };
             steps.ok("place", place(found.1));
             let token = UnverifiedToken::parse(found.0, MAX_TOKEN_BYTES);
-            self.explain_check(&mut steps, check, provider, domain, &token, conditions, now);
+            self.explain_check(steps, check, provider, domain.as_deref(), &token, conditions, now);
         }
-        steps.steps
     }
 
     /// The same for a token by itself: how far it comes with each provider of the policy. `domain`

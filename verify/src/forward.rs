@@ -12,6 +12,9 @@ use crate::{
     request::{Request, is_copy},
 };
 
+/// How many names a name is compared with, so that none is told twice.
+const MAX_COMPARED: usize = 32;
+
 /// The changes to make to a request that is let through. Removals come first.
 #[derive(Clone, Default)]
 pub struct Forward<'r> {
@@ -147,7 +150,9 @@ impl<'r> Forward<'r> {
 
     fn remove(&mut self, names: impl IntoIterator<Item = &'r str>) {
         for name in names {
-            if !self.removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)) {
+            // To remove a name twice is no harm; to compare thousands with each other would be.
+            let recent = self.removed.iter().rev().take(MAX_COMPARED);
+            if !recent.into_iter().any(|removed| removed.eq_ignore_ascii_case(name)) {
                 self.removed.push(name);
             }
         }

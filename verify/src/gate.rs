@@ -6,19 +6,16 @@ use serde_json::Value;
 
 use crate::{
     answer::{Answer, Style, answer},
-    decide::{Evaluation, Verdict},
+    decide::{Evaluation, Outcome, Verdict},
     denial::Denial,
     forward::{Forward, Report},
     identity::Identity,
     key_ring::{KeyRing, KeySetId},
-    policy::{Demand, DenyResponse, OPEN, Policy},
+    policy::{Demand, DenyResponse, Policy},
     request::Request,
     signature::SignatureVerifier,
     verified_tokens::{CacheCounters, VerifiedTokens},
 };
-
-/// What a request is told that comes back too often without keys, or that no host lets wait.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One policy, the key sets of its providers, and its cache of verified tokens.
 ///
@@ -54,6 +51,8 @@ pub struct Denied {
     pub answer: Answer,
     /// Entries for the host's metadata, as of [`Forward::metadata`].
     pub metadata: Vec<(String, Value)>,
+    /// What a rule on trial before that one would have done, as of [`Forward::report`].
+    pub report: Option<Report>,
 }
 
 /// How often what has happened since the gate was made.
@@ -64,7 +63,7 @@ pub struct Counters {
     pub allowed: u64,
     /// Requests that were refused.
     pub denied: u64,
-    /// Requests that were let through because their rule is on trial.
+    /// Requests that a rule on trial would have refused, whatever became of them.
     pub would_deny: u64,
     /// The cache of verified tokens.
     pub cache: CacheCounters,
@@ -138,35 +137,44 @@ impl Gate {
 
     fn judge<'r>(&mut self, request: &Request<'r>, now: Duration, may_wait: bool) -> Decision<'r> {
         let Self { policy, keys, verified, .. } = self;
-        let demanded = request.method().and_then(|method| Ok((method, request.path()?)));
-        let (demand, path) = match demanded {
-            Ok((method, path)) => match policy.demand(request, method, &path) {
-                Ok(demand) => (demand, path),
-                Err(denial) => return refuse(policy, request, None, denial, Vec::new()),
-            },
-            Err(denial) => return refuse(policy, request, None, denial, Vec::new()),
+        let policy: &Policy = policy;
+        let demanded = request.method().and_then(|method| {
+            let path = request.path()?;
+            Ok((policy.demands(request, method, &path)?, path))
+        });
+        let (demands, path) = match demanded {
+            Ok(demanded) => demanded,
+            Err(denial) => return deny(policy, request, None, denial, Vec::new(), None),
         };
-        let mut evaluation = Evaluation::new(policy, keys, verified, request, &path, now);
-        let verdict = evaluation.judge(&demand);
-        let Evaluation { found, failures, .. } = evaluation;
-        match verdict {
-            Verdict::Await(key_set) if may_wait => Decision::AwaitKeys(key_set),
-            Verdict::Await(_) => {
-                let denial = Denial::KeysUnavailable { retry_after: RETRY_AFTER };
-                refuse(policy, request, Some(&demand), denial, failures)
+        let trial = demands.trial.map(|demand| {
+            let evaluation = Evaluation::new(policy, keys, verified, request, &path, now);
+            (demand, evaluation.judge(&demand, may_wait))
+        });
+        if let Some((_, (Verdict::Await(key_set), ..))) = trial {
+            return Decision::AwaitKeys(key_set);
+        }
+        let Some(demand) = demands.demand else {
+            return match trial {
+                Some((demand, outcome)) => on_trial(policy, request, demand, outcome),
+                None => deny(policy, request, None, Denial::NoMatchingRule, Vec::new(), None),
+            };
+        };
+        let report = trial.and_then(|(demand, (verdict, ..))| report(&demand, &verdict));
+        let evaluation = Evaluation::new(policy, keys, verified, request, &path, now);
+        match evaluation.judge(&demand, may_wait) {
+            (Verdict::Await(key_set), ..) => Decision::AwaitKeys(key_set),
+            (Verdict::Failed(denial), _, failures) => {
+                let report = report.map(|(_, report)| report);
+                deny(policy, request, Some(&demand), denial, failures, report)
             }
-            Verdict::Failed(denial) => refuse(policy, request, Some(&demand), denial, failures),
-            Verdict::Satisfied { status_header } => {
-                let mut forward = match report_header(&demand) {
-                    None => Forward::new(request, policy, &demand.requirement.locations, &found),
-                    Some((header, rule)) => {
-                        let report = Report { rule: rule.to_owned(), code: None };
-                        Forward::without_spoofed_headers(request, policy, &found)
-                            .with_report(header, report)
-                    }
-                };
+            (Verdict::Satisfied { status_header }, found, failures) => {
+                let locations = &demand.requirement.locations;
+                let mut forward = Forward::new(request, policy, locations, &found);
                 if let Some(header) = status_header {
                     forward.set(header, "false");
+                }
+                if let Some((header, report)) = report {
+                    forward = forward.with_report(header, report);
                 }
                 Decision::Allow(forward.with_metadata(failures))
             }
@@ -174,49 +182,62 @@ impl Gate {
     }
 
     fn count(&mut self, decision: &Decision<'_>) {
-        let counter = match decision {
-            Decision::Allow(forward)
-                if forward.report().is_some_and(|report| report.code.is_some()) =>
-            {
-                &mut self.counters.would_deny
-            }
-            Decision::Allow(_) => &mut self.counters.allowed,
-            Decision::Deny(_) => &mut self.counters.denied,
+        let (counter, report) = match decision {
+            Decision::Allow(forward) => (&mut self.counters.allowed, forward.report()),
+            Decision::Deny(denied) => (&mut self.counters.denied, denied.report.as_ref()),
             Decision::AwaitKeys(_) => return,
         };
         *counter = counter.saturating_add(1);
+        if report.is_some_and(|report| report.code.is_some()) {
+            self.counters.would_deny = self.counters.would_deny.saturating_add(1);
+        }
     }
 }
 
-fn report_header<'p>(demand: &Demand<'p>) -> Option<(&'p str, &'p str)> {
+/// What a rule on trial has to tell, and in which header.
+fn report<'p>(demand: &Demand<'p>, verdict: &Verdict<'_>) -> Option<(&'p str, Report)> {
     let rule = demand.rule?;
-    Some((rule.report_header.as_deref()?, &rule.name))
+    let code = match verdict {
+        Verdict::Failed(denial) => Some(denial.code()),
+        Verdict::Satisfied { .. } | Verdict::Await(_) => None,
+    };
+    Some((rule.report_header.as_deref()?, Report { rule: rule.name.clone(), code }))
 }
 
-/// The answer of the rule that failed, or, where that is on trial, a report.
-fn refuse<'r>(
+/// Where only a rule on trial speaks of a request, it is let through, and its tokens stay where
+/// they are.
+fn on_trial<'r>(
+    policy: &Policy,
+    request: &Request<'r>,
+    demand: Demand<'_>,
+    (verdict, found, failures): Outcome<'_>,
+) -> Decision<'r> {
+    let found = if matches!(verdict, Verdict::Satisfied { .. }) { &found[..] } else { &[] };
+    let mut forward = Forward::without_spoofed_headers(request, policy, found);
+    if let Some((header, report)) = report(&demand, &verdict) {
+        forward = forward.with_report(header, report);
+    }
+    Decision::Allow(forward.with_metadata(failures))
+}
+
+fn deny<'r>(
     policy: &Policy,
     request: &Request<'r>,
     demand: Option<&Demand<'_>>,
     denial: Denial,
     metadata: Vec<(String, Value)>,
+    report: Option<Report>,
 ) -> Decision<'r> {
-    if let Some((header, rule)) = demand.and_then(report_header) {
-        let report = Report { rule: rule.to_owned(), code: Some(denial.code()) };
-        let forward = Forward::without_spoofed_headers(request, policy, &[]);
-        return Decision::Allow(forward.with_report(header, report).with_metadata(metadata));
-    }
     let rule = demand.and_then(|demand| demand.rule);
     let default = DenyResponse::default();
-    let requirement = demand.map_or(&OPEN, |demand| demand.requirement);
     let style = Style {
         deny_response: rule.map_or(&default, |rule| &rule.deny_response),
         bare: policy.strip_failure_response,
-        locations: requirement.locations.iter().collect(),
+        locations: policy.providers.iter().flat_map(|provider| &provider.locations),
     };
-    let answer = answer(&denial, request, &style);
+    let answer = answer(&denial, request, style);
     let rule = rule.map(|rule| rule.name.clone());
-    Decision::Deny(Box::new(Denied { denial, rule, answer, metadata }))
+    Decision::Deny(Box::new(Denied { denial, rule, answer, metadata, report }))
 }
 
 impl fmt::Debug for Gate {

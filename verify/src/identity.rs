@@ -42,14 +42,57 @@ impl Identity {
         }
     }
 
-    /// What it weighs beside its token of `token_bytes`, roughly: claims as a tree take about four
-    /// times the room of their text.
-    pub(crate) fn bytes(&self, token_bytes: usize) -> usize {
-        let headers =
-            self.headers.iter().map(|(_, value)| size_of::<(Arc<str>, Vec<u8>)>() + value.len());
-        let trees = self.metadata.len() + usize::from(self.claims.is_some());
-        size_of::<Self>() + headers.sum::<usize>() + trees * token_bytes * 4
+    /// What a token says that nobody has checked. It goes into headers only, beside one that tells
+    /// so: what reads metadata, or chooses routes, does not see that one.
+    pub(crate) fn unverified(
+        provider: &Provider,
+        domain: Option<&str>,
+        token: &VerifiedToken<'_>,
+    ) -> Self {
+        let identity = Self::new(provider, domain, token, false);
+        Self { metadata: Vec::new(), clear_route_cache: false, ..identity }
     }
+
+    /// What it weighs: at least as much as it takes up.
+    pub(crate) fn bytes(&self) -> usize {
+        let headers = self
+            .headers
+            .iter()
+            .map(|(_, value)| size_of::<(Arc<str>, Vec<u8>)>() + value.capacity() + ALLOCATION);
+        let metadata = self.metadata.iter().map(|(key, value)| {
+            size_of::<(String, Value)>() + ALLOCATION + key.len() + tree_bytes(value)
+        });
+        let claims = self.claims.as_ref().map_or(0, |claims| object_bytes(claims.members()));
+        // Behind an `Arc`, with its two counts.
+        size_of::<Self>() + ALLOCATION + headers.sum::<usize>() + metadata.sum::<usize>() + claims
+    }
+}
+
+/// What an allocation takes beside its content, rounded up.
+const ALLOCATION: usize = 16;
+/// A node of a map: room for eleven entries, and what joins it to others.
+const NODE: usize =
+    11 * (size_of::<String>() + size_of::<Value>()) + 12 * size_of::<usize>() + ALLOCATION;
+/// The fewest entries of a node that is not the only one.
+const LEAST_IN_NODE: usize = 5;
+
+/// What a value takes up beside its own size.
+fn tree_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.capacity() + ALLOCATION,
+        Value::Array(items) => {
+            let own = items.capacity() * size_of::<Value>() + ALLOCATION;
+            own + items.iter().map(tree_bytes).sum::<usize>()
+        }
+        Value::Object(members) => object_bytes(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+fn object_bytes(members: &Map<String, Value>) -> usize {
+    let entry = |(name, value): (&String, &Value)| name.capacity() + ALLOCATION + tree_bytes(value);
+    let nodes = members.len().div_ceil(LEAST_IN_NODE);
+    nodes * NODE + members.iter().map(entry).sum::<usize>()
 }
 
 fn identity_headers(provider: &Provider, token: &VerifiedToken<'_>) -> Vec<(Arc<str>, Vec<u8>)> {

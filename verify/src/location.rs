@@ -48,7 +48,7 @@ impl Location {
     fn find<'r>(&self, request: &Request<'r>) -> Result<Option<&'r [u8]>, Denial> {
         match self {
             Self::Header { name, value_prefix } => find_in_header(request, name, value_prefix),
-            Self::Cookie(name) => only(cookies(request).filter_map(|pair| named(pair, name))),
+            Self::Cookie(name) => find_in_cookies(request, name),
             Self::Param(name) => only(params(request).filter_map(|pair| named_param(pair, name))),
         }
     }
@@ -104,6 +104,20 @@ fn strip_prefix<'r>(value: &'r [u8], prefix: &[u8]) -> Option<&'r [u8]> {
     (!token.is_empty()).then_some(token)
 }
 
+/// A cookie that only some readers see is as good as a second token.
+fn find_in_cookies<'r>(request: &Request<'r>, name: &str) -> Result<Option<&'r [u8]>, Denial> {
+    let mut readings = 0;
+    for pair in cookies(request) {
+        let seen_by_all = named(pair, name).is_some();
+        let seen_by_some = pairs_within(pair).filter(|part| named(part, name).is_some()).count();
+        readings += seen_by_some.max(usize::from(seen_by_all));
+        if readings > 1 || (seen_by_some > 0 && !seen_by_all) {
+            return Err(Denial::MultipleTokens);
+        }
+    }
+    only(cookies(request).filter_map(|pair| named(pair, name)))
+}
+
 fn only<'r>(mut tokens: impl Iterator<Item = &'r [u8]>) -> Result<Option<&'r [u8]>, Denial> {
     let first = tokens.next();
     if tokens.next().is_some() { Err(Denial::MultipleTokens) } else { Ok(first) }
@@ -114,6 +128,22 @@ fn cookies<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r [u8]> {
     request.values("cookie").flat_map(cookie_pairs)
 }
 
+/// The pairs that some reader sees within one: several languages' parsers end a value at white
+/// space too, and the oldest at a comma (RFC 2109 §4.2.2).
+fn pairs_within(pair: &[u8]) -> impl Iterator<Item = &[u8]> {
+    pair.split(|byte| *byte <= b' ' || *byte == b',').filter(|part| !part.is_empty())
+}
+
+/// Whether some service would read a cookie of this name in the pair.
+fn holds_cookie(pair: &[u8], name: &str) -> bool {
+    let is_it = |part: &[u8]| {
+        let found = part.split(|byte| *byte == b'=').next().unwrap_or_default();
+        is_named(found, name)
+    };
+    // With blanks around its name, it is one pair to most.
+    is_it(pair) || pairs_within(pair).any(is_it)
+}
+
 fn cookie_pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
 }
@@ -122,6 +152,17 @@ fn cookie_pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn params<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r [u8]> {
     let is_separator = |byte: &u8| matches!(byte, b'&' | b';');
     request.query().into_iter().flat_map(move |query| query.split_inclusive(is_separator))
+}
+
+/// The parameters that some service would read under this name, without their separators.
+pub(crate) fn params_named<'r>(
+    request: &Request<'r>,
+    name: &str,
+) -> impl Iterator<Item = &'r [u8]> {
+    params(request).map(without_separator).filter(move |param| {
+        let found = param.split(|byte| *byte == b'=').next().unwrap_or_default();
+        is_named(found, name)
+    })
 }
 
 fn without_separator(param: &[u8]) -> &[u8] {
@@ -146,12 +187,17 @@ fn value_of(pair: &[u8], is_named: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
 
 /// Whether some service would read the name of a cookie or parameter as `name`. They decode it, so
 /// `%61ccess_token` is `access_token` too; some fold it as they do the names of headers, end it at
-/// a NUL, drop blanks around it, or drop an index (`access_token[]`).
-fn is_named(found: &[u8], name: &str) -> bool {
+/// a NUL, drop blanks around it, drop an index (`access_token[]`), or take it out of brackets.
+pub(crate) fn is_named(found: &[u8], name: &str) -> bool {
+    // As short as this and without a sign to decode or to drop, it is the name or it is not.
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if found.iter().all(is_plain) {
+        return is_copy(found, name);
+    }
     let decoded = decode_leniently(found);
     let text = decoded.split(|byte| *byte == 0).next().unwrap_or_default();
-    let before_index = text.split(|byte| *byte == b'[').next().unwrap_or_default();
-    is_copy(trim_blanks(text), name) || is_copy(trim_blanks(before_index), name)
+    let first = text.split(|byte| matches!(byte, b'[' | b']')).find(|part| !part.is_empty());
+    is_copy(trim_blanks(text), name) || is_copy(trim_blanks(first.unwrap_or_default()), name)
 }
 
 fn trim_blanks(text: &[u8]) -> &[u8] {
@@ -163,19 +209,14 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
 
 /// Whether there is a cookie of one of these names.
 pub(crate) fn has_cookie(request: &Request<'_>, names: &[&str]) -> bool {
-    cookies(request).any(|pair| {
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        names.iter().any(|taken| is_named(name, taken))
-    })
+    cookies(request).any(|pair| names.iter().any(|name| holds_cookie(pair, name)))
 }
 
 /// The `Cookie` field that is left when the cookies of these names are taken away; `None` where
 /// nothing is left of it.
 pub(crate) fn without_cookies(request: &Request<'_>, names: &[&str]) -> Option<Vec<u8>> {
-    let keep = |pair: &&[u8]| {
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        !pair.is_empty() && !names.iter().any(|taken| is_named(name, taken))
-    };
+    let keep =
+        |pair: &&[u8]| !pair.is_empty() && !names.iter().any(|name| holds_cookie(pair, name));
     let kept: Vec<&[u8]> = cookies(request).filter(keep).collect();
     (!kept.is_empty()).then(|| kept.join(&b"; "[..]))
 }
@@ -279,9 +320,28 @@ mod tests {
             ("/?access_token=x&%61ccess_token[%]=y", ""),
             ("/", "token=x; To%6ben=y"),
             ("/", "token =x; token=y"),
+            ("/?access_token=x&[access_token]=y", ""),
+            ("/?access_token=x&%5Baccess_token%5D=y", ""),
+            ("/?access_token=x&%u0061ccess_token=y", ""),
+            ("/", "token=x; a=1 token=y"),
+            ("/", "a=1 token=y"),
+            ("/", "a=1,token=y"),
+            ("/", "token=x token=y"),
+            ("/", "token=x\ttoken=y"),
         ] {
             assert_eq!(find(target, cookie), Err(Denial::MultipleTokens), "{target} {cookie}");
         }
+    }
+
+    #[test]
+    fn takes_away_what_only_some_readers_see() {
+        let request = request(
+            "/?[t]=1&t[]=2&%u0074=3&x=4&tt=5",
+            &[("cookie", "a=1 t=x; b=2; c=3,t=y; d=t e")],
+        );
+        assert_eq!(without_params(&request, &["t"]), b"/?x=4&tt=5");
+        assert_eq!(without_cookies(&request, &["t"]).as_deref(), Some(&b"b=2; d=t e"[..]));
+        assert!(has_cookie(&request, &["t"]) && !has_cookie(&request, &["z"]));
     }
 
     #[test]

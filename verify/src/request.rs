@@ -51,17 +51,22 @@ pub enum Route<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request over `https` whose authority is its `Host` field, and of whose route the host says
+    /// A request over `https` whose authority is its one `Host` field, and of whose route the host says
     /// nothing.
     #[must_use]
     pub fn new(method: &'a str, target: &'a [u8], headers: Vec<(&'a str, &'a [u8])>) -> Self {
-        let host = headers.iter().find(|field| field.0.eq_ignore_ascii_case("host"));
-        let authority = host.map_or(&b""[..], |field| field.1);
+        let is_host = |field: &&(&str, &[u8])| field.0.eq_ignore_ascii_case("host");
+        let mut hosts = headers.iter().filter(is_host);
+        let authority = match (hosts.next(), hosts.next()) {
+            (Some((_, host)), None) => host,
+            // Which of two counts is what two readers could disagree on (RFC 9112 §3.2).
+            _ => &b""[..],
+        };
         let (scheme, route, filter_state) = ("https", Route::Rules, None);
         Self { method, target, headers, authority, scheme, route, filter_state }
     }
 
-    /// Whether it is a gRPC call (Envoy's `grpc` matcher).
+    /// Whether its content is that of a gRPC call (Envoy's `grpc` matcher).
     pub(crate) fn is_grpc(&self) -> bool {
         self.values("content-type").any(|value| {
             value
@@ -187,17 +192,20 @@ pub(crate) fn decode_form(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decode_leniently(&spaced))
 }
 
-/// Decodes `%XX` once and leaves a `%` that encodes nothing as it is, as many services do.
+/// Decodes `%XX` once, and `%u00XX` as some do, and leaves a `%` that encodes nothing as it is, as
+/// many services do.
 pub(crate) fn decode_leniently(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, behind)) = rest.split_first() {
-        let escaped = match behind {
-            [high, low, ..] if *byte == b'%' => hex_digit(*high).zip(hex_digit(*low)),
-            _ => None,
+        let (digits, length) = match behind {
+            [b'u' | b'U', b'0', b'0', high, low, ..] if *byte == b'%' => (Some((high, low)), 5),
+            [high, low, ..] if *byte == b'%' => (Some((high, low)), 2),
+            _ => (None, 0),
         };
+        let escaped = digits.and_then(|(high, low)| hex_digit(*high).zip(hex_digit(*low)));
         decoded.push(escaped.map_or(*byte, |(high, low)| high * 16 + low));
-        rest = if escaped.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+        rest = if escaped.is_some() { behind.get(length..).unwrap_or_default() } else { behind };
     }
     decoded
 }

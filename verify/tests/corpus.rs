@@ -164,11 +164,9 @@ fn fetch_keys(gate: &mut Gate, file: &Value, case: &Value) {
     ends.sort_by_key(|(at, ..)| *at);
     for (at, key_set, end) in ends {
         gate.keys_mut().demand(&key_set, at);
-        while let Some(fetch) = gate.keys_mut().poll_fetch(at) {
-            if fetch.key_set == key_set {
-                break;
-            }
-        }
+        let due = std::iter::from_fn(|| gate.keys_mut().poll_fetch(at));
+        let fetch = due.into_iter().find(|fetch| fetch.key_set == key_set);
+        let fetch = fetch.expect("the fetch that the case speaks of is due");
         let name = end["jwks"].as_str().or(end["discovery"].as_str());
         let body = match name.map(|name| &file["key_sets"][name]) {
             Some(Value::String(document)) => document.clone(),
@@ -187,7 +185,7 @@ fn fetch_keys(gate: &mut Gate, file: &Value, case: &Value) {
             },
         };
         // A bad end is part of some cases.
-        let _ = gate.keys_mut().handle_fetched(&key_set, fetched, at);
+        let _ = gate.keys_mut().handle_fetched(&fetch, fetched, at);
     }
 }
 

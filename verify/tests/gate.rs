@@ -86,7 +86,7 @@ fn fetch(gate: &mut Gate, body: &str, seconds: u64) {
         age: None,
         body: body.as_bytes(),
     };
-    gate.keys_mut().handle_fetched(&fetch.key_set, fetched, now).unwrap();
+    gate.keys_mut().handle_fetched(&fetch, fetched, now).unwrap();
 }
 
 /// The verdict on one bearer token, and the headers that go upstream.
@@ -183,7 +183,7 @@ fn keys_that_are_too_old_vouch_for_no_cached_token() {
     for second in [500, 600] {
         let now = Duration::from_secs(NOW + second);
         let fetch = gate.keys_mut().poll_fetch(now).expect("a fetch is due");
-        gate.keys_mut().handle_fetched(&fetch.key_set, Fetched::Failed, now).unwrap_err();
+        gate.keys_mut().handle_fetched(&fetch, Fetched::Failed, now).unwrap_err();
         assert_eq!(code(&mut gate, &token, second), "allow");
     }
     assert_eq!(code(&mut gate, &token, 601), "keys_unavailable");

@@ -11,6 +11,8 @@ REALM = 'Bearer realm="postern"'
 DENIALS = {
     "path_ambiguous": (400, None, "the request path can be read in more than one way"),
     "method_ambiguous": (400, None, "the request method can be read in more than one way"),
+    "header_ambiguous": (400, None, "a request header can be read in more than one way"),
+    "query_ambiguous": (400, None, "the request query can be read in more than one way"),
     "path_too_long": (414, None, "the request path is too long"),
     "no_matching_rule": (403, None, "no rule opens this path"),
     "token_missing": (401, "", "a token is required"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{discovery::Source, schedule, slot::Slot};
+use super::{allowance::Allowance, ask, discovery::Source, schedule, slot::Slot};
 use crate::policy::{DOMAIN, Discovery, HttpUri, KeyFetching, KeySource};
 
 /// Most names that are remembered which have brought no keys yet: enough for as many fetches as
@@ -22,6 +22,10 @@ pub(super) struct DomainSlots {
     fetching: KeyFetching,
     max_key_sets: usize,
     slots: BTreeMap<Box<str>, Slot>,
+    /// What made-up key ids may cost,
+    pub(super) unknown_keys: Allowance,
+    /// and made-up names.
+    pub(super) unknown_names: Allowance,
 }
 
 /// Where the domains' keys come from, with `{domain}` in it.
@@ -50,7 +54,14 @@ impl DomainSlots {
                 (Template::Discovered { discovery: discovery.clone(), issuer }, fetching)
             }
         };
-        Some(Self { provider, source, fetching, max_key_sets, slots: BTreeMap::new() })
+        let (slots, unknown_keys) = (BTreeMap::new(), Allowance::of_domains());
+        let unknown_names = Allowance::of_domains();
+        Some(Self { provider, source, fetching, max_key_sets, slots, unknown_keys, unknown_names })
+    }
+
+    /// What a fetch for this slot is spent from, when a stranger causes it.
+    pub(super) fn allowance(&self, slot: Option<&Slot>) -> &Allowance {
+        if slot.is_none_or(Slot::is_newcomer) { &self.unknown_names } else { &self.unknown_keys }
     }
 
     pub(super) fn slot(&self, domain: &str) -> Option<&Slot> {
@@ -87,6 +98,21 @@ impl DomainSlots {
             self.slots.insert(domain.into(), self.new_slot(domain));
         }
         self.slots.get_mut(domain)
+    }
+
+    /// Asks for the set of a domain; as of the ring's.
+    pub(super) fn demand(&mut self, domain: &str, use_number: u64, now: Duration) -> bool {
+        if self.slot(domain).is_none() && !self.unknown_names.is_free(now) {
+            return false;
+        }
+        if self.enter(domain, now).is_none() {
+            return false;
+        }
+        let Some(slot) = self.slots.get_mut(domain) else { return false };
+        slot.touch(use_number);
+        let is_new = slot.is_newcomer();
+        let allowance = if is_new { &mut self.unknown_names } else { &mut self.unknown_keys };
+        ask(slot, allowance, now)
     }
 
     /// Makes room for the set of `domain`, which has just come.

@@ -16,8 +16,10 @@ pub struct KeySetId {
 /// A fetch that the adapter is to make: a `GET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetch {
-    /// For which keys; give it back to [`crate::KeyRing::handle_fetched`].
+    /// For which keys.
     pub key_set: KeySetId,
+    /// Which one it is of this key set's, counted from 1.
+    pub attempt: u64,
     /// Where from, and how long it may take.
     pub source: HttpUri,
     /// Value for `Accept`.

@@ -48,7 +48,8 @@ const NEVER: Duration = Duration::from_secs(16);
 pub struct KeyRing {
     providers: Vec<ProviderKeys>,
     signatures: Box<dyn SignatureVerifier + Send>,
-    strangers: Allowance,
+    /// What made-up key ids may cost at the providers without domains.
+    unknown_keys: Allowance,
     seed: u64,
     /// The last version that was given to a key set.
     last_version: u64,
@@ -84,7 +85,7 @@ impl KeyRing {
                 .map(|(index, provider)| ProviderKeys::new(index, provider, &mut last_version))
                 .collect(),
             signatures: Box::new(CoreSignatures),
-            strangers: Allowance::default(),
+            unknown_keys: Allowance::of_providers(),
             seed: 0,
             last_version,
             uses: Cell::new(0),
@@ -111,16 +112,30 @@ impl KeyRing {
 
     /// The next fetch that is due, if any. The fetch counts as under way from here on.
     pub fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {
+        let now = sane(now);
         let providers = self.providers.iter_mut().enumerate();
         providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, now))
     }
 
-    /// Takes the end of a fetch.
+    /// Takes the end of a fetch. One that has been given up since, or made anew, changes nothing.
     ///
     /// # Errors
     ///
     /// [`FetchError`] where it brought no keys. It is for the log; the ring already knows.
     pub fn handle_fetched(
+        &mut self,
+        fetch: &Fetch,
+        fetched: Fetched<'_>,
+        now: Duration,
+    ) -> Result<KeyUpdate, FetchError> {
+        let slot = self.slot(fetch.key_set.provider, fetch.key_set.domain.as_deref());
+        if !slot.is_some_and(|slot| slot.is_attempt(fetch.attempt)) {
+            return Ok(KeyUpdate::Unchanged);
+        }
+        self.end_fetch(&fetch.key_set, fetched, sane(now))
+    }
+
+    fn end_fetch(
         &mut self,
         key_set: &KeySetId,
         fetched: Fetched<'_>,
@@ -154,7 +169,7 @@ impl KeyRing {
         document: &[u8],
         now: Duration,
     ) -> Result<KeyUpdate, JwkSetError> {
-        let (seed, last_version) = (self.seed, &mut self.last_version);
+        let (now, seed, last_version) = (sane(now), self.seed, &mut self.last_version);
         match self.providers.get_mut(key_set.provider) {
             Some(ProviderKeys::Remote(slot)) => slot.hold(document, now, seed, last_version),
             Some(ProviderKeys::Domains(domains)) => {
@@ -175,29 +190,16 @@ impl KeyRing {
     /// overdue; not where one has just become due, is under way or backing off, or where strangers
     /// have caused too many of late.
     pub fn demand(&mut self, key_set: &KeySetId, now: Duration) -> bool {
-        let strangers = &mut self.strangers;
-        let slot = match self.providers.get_mut(key_set.provider) {
-            Some(ProviderKeys::Remote(slot)) => slot,
+        let now = sane(now);
+        match self.providers.get_mut(key_set.provider) {
+            Some(ProviderKeys::Remote(slot)) => ask(slot, &mut self.unknown_keys, now),
             Some(ProviderKeys::Domains(domains)) => {
                 let domain = key_set.domain.as_deref().unwrap_or_default();
-                if domain.is_empty() || (domains.slot(domain).is_none() && !strangers.is_free(now))
-                {
-                    return false;
-                }
-                let Some(slot) = domains.enter(domain, now) else { return false };
-                slot.touch(next_use(&self.uses));
-                slot
+                let next_use = next_use(&self.uses);
+                !domain.is_empty() && domains.demand(domain, next_use, now)
             }
-            _ => return false,
-        };
-        if slot.is_due(now) {
-            return slot.is_worth_a_nudge(now);
+            _ => false,
         }
-        let asked = slot.may_ask(now) && strangers.take(now);
-        if asked {
-            slot.ask(now);
-        }
-        asked
     }
 
     /// When [`KeyRing::poll_fetch`] is next worth asking; `None` where nothing is to be fetched
@@ -223,16 +225,21 @@ impl KeyRing {
         key_id: Option<&str>,
         now: Duration,
     ) -> KeysAtHand<'_> {
+        let now = sane(now);
         if let Some(ProviderKeys::Local { keys, version }) = self.providers.get(provider) {
             return KeysAtHand::Ready { keys, version: *version };
         }
         match (self.slot(provider, domain), self.providers.get(provider)) {
             (Some(slot), _) => {
                 slot.touch(next_use(&self.uses));
-                slot.at_hand(key_id, self.strangers.is_free(now), now)
+                let allowance = match self.providers.get(provider) {
+                    Some(ProviderKeys::Domains(domains)) => domains.allowance(Some(slot)),
+                    _ => &self.unknown_keys,
+                };
+                slot.at_hand(key_id, allowance.is_free(now), now)
             }
             (None, Some(ProviderKeys::Domains(domains))) if domain.is_some() => {
-                if self.strangers.is_free(now) && domains.has_room(now) {
+                if domains.allowance(None).is_free(now) && domains.has_room(now) {
                     return KeysAtHand::Await;
                 }
                 KeysAtHand::Unavailable { retry_after: Duration::from_secs(1) }
@@ -249,6 +256,7 @@ impl KeyRing {
         domain: Option<&str>,
         now: Duration,
     ) -> Option<u64> {
+        let now = sane(now);
         if let Some(ProviderKeys::Local { version, .. }) = self.providers.get(provider) {
             return Some(*version);
         }
@@ -309,6 +317,23 @@ impl ProviderKeys {
             Self::Domains(domains) => domains.slots().filter_map(Slot::wakeup).min(),
         }
     }
+}
+
+/// A time with which no sum overflows: at most the year 10000.
+fn sane(now: Duration) -> Duration {
+    now.min(Duration::from_secs(253_402_300_800))
+}
+
+/// Makes a fetch due, if it may be and is not yet. Whether it is worth a look at once.
+fn ask(slot: &mut Slot, allowance: &mut Allowance, now: Duration) -> bool {
+    if slot.is_due(now) {
+        return slot.is_worth_a_nudge(now);
+    }
+    let asked = slot.may_ask(now) && allowance.take(now);
+    if asked {
+        slot.ask(now);
+    }
+    asked
 }
 
 fn next_use(uses: &Cell<u64>) -> u64 {

@@ -332,7 +332,7 @@ impl World {
             None if known => response(304, b""),
             None => response(200, body.as_bytes()),
         };
-        let result = self.ring.handle_fetched(&fetch.key_set, fetched, self.gate_now());
+        let result = self.ring.handle_fetched(&fetch, fetched, self.gate_now());
         self.counts.failures += u64::from(result.is_err());
         assert!(
             result.is_err() || trouble.is_none(),

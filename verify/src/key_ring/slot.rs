@@ -43,6 +43,9 @@ pub(super) struct Slot {
     in_flight_since: Option<Duration>,
     /// When the last fetch began or, if it has, ended.
     last_attempt: Option<Duration>,
+    /// How many fetches have begun,
+    begun: u64,
+    /// and ended.
     attempts: u64,
     failures: u32,
     next_attempt: Duration,
@@ -78,6 +81,7 @@ impl Slot {
             generation: 0,
             in_flight_since: None,
             last_attempt: None,
+            begun: 0,
             attempts: 0,
             failures: 0,
             next_attempt: Duration::ZERO,
@@ -102,6 +106,10 @@ impl Slot {
         let may_learn = self.is_expected(now) || (may_ask && self.may_ask(now));
         if self.is_lapsed(held, now) || (!knows && may_learn) {
             return KeysAtHand::Await;
+        }
+        if !knows && self.may_ask(now) {
+            // Strangers have used up what would tell: nobody is called unauthorized for that.
+            return KeysAtHand::Unavailable { retry_after: OVERDUE };
         }
         KeysAtHand::Ready { keys: &held.keys, version: held.version }
     }
@@ -215,7 +223,11 @@ impl Slot {
 
     pub(super) fn wakeup(&self) -> Option<Duration> {
         match self.in_flight_since {
-            Some(since) => Some(since + self.source.timeout() + LOST_FETCH_GRACE),
+            Some(since) if self.asked || self.is_scheduled() => {
+                Some(since + self.source.timeout() + LOST_FETCH_GRACE)
+            }
+            // Nobody would make it anew if it were lost.
+            Some(_) => None,
             None => (self.asked || self.is_scheduled()).then_some(self.next_attempt),
         }
     }
@@ -225,6 +237,11 @@ impl Slot {
             self.failures = self.failures.saturating_add(1); // the one before was lost
         }
         self.last_attempt = Some(now);
+        self.begun += 1;
+        if let Some(held) = &mut self.held {
+            // Of a clock that went back: what is confirmed in the future would never be too old.
+            held.confirmed = held.confirmed.min(now);
+        }
         self.asked = false;
         self.wanted.set(false);
         let held_etag = self.held.as_ref().and_then(|held| held.etag.clone());
@@ -232,7 +249,12 @@ impl Slot {
             Step::Configuration { source, etag } => (source, ACCEPT_CONFIGURATION, etag),
             Step::Keys(source) => (source, ACCEPT_KEYS, held_etag),
         };
-        Fetch { key_set, source: source.clone(), accept, if_none_match }
+        Fetch { key_set, attempt: self.begun, source: source.clone(), accept, if_none_match }
+    }
+
+    /// Whether this is the fetch that is under way.
+    pub(super) fn is_attempt(&self, number: u64) -> bool {
+        self.in_flight_since.is_some() && self.begun == number
     }
 
     /// Takes the end of a fetch. `seed` is the ring's, and `last_version` the last that it gave.
@@ -321,6 +343,10 @@ impl Slot {
             (200, _) => self.replace(body, last_version).map_err(FetchError::JwkSet)?,
             (404 | 410, _) => {
                 self.source.is_gone();
+                if status == 410 && matches!(self.source, Source::Named(_)) {
+                    // That is an answer, not an outage (RFC 9110 §15.5.11): there are no keys.
+                    self.generation += u64::from(self.held.take().is_some());
+                }
                 return Err(FetchError::Status(status));
             }
             _ => return Err(FetchError::Status(status)),

@@ -62,7 +62,7 @@ fn filled() -> KeyRing {
 /// A fetch that is due begins and ends at once.
 fn ends(ring: &mut KeyRing, now: Duration, fetched: Fetched<'_>) -> Result<KeyUpdate, FetchError> {
     let fetch = ring.poll_fetch(now).unwrap_or_else(|| panic!("no fetch is due at {now:?}"));
-    ring.handle_fetched(&fetch.key_set, fetched, now)
+    ring.handle_fetched(&fetch, fetched, now)
 }
 
 /// The next fetch, when its time comes, fails. Says when that was.
@@ -104,7 +104,7 @@ fn fetches_at_once_and_one_at_a_time() {
     assert_eq!((fetch.source.authority.as_str(), fetch.source.path.as_str()), ("a", "/jwks"));
     assert_eq!(fetch.accept, "application/jwk-set+json, application/json");
     assert_eq!(ring.poll_fetch(at(1)), None);
-    let update = ring.handle_fetched(&only(), answer(JWKS), at(1)).unwrap();
+    let update = ring.end_fetch(&only(), answer(JWKS), at(1)).unwrap();
     assert_eq!(update, KeyUpdate::Replaced { keys: 1, skipped: vec![] });
     assert_eq!((state(&ring, "a", 1), ring.generation(&only())), ("ready", 1));
 }
@@ -117,7 +117,7 @@ fn refreshes_ahead_of_the_end_of_the_lifetime() {
     assert_eq!(ring.poll_fetch(due.saturating_sub(Duration::from_millis(1))), None);
     let fetch = ring.poll_fetch(due).unwrap();
     assert_eq!(fetch.if_none_match.as_deref(), Some(&b"\"1\""[..]));
-    let update = ring.handle_fetched(&only(), status(304), due).unwrap();
+    let update = ring.end_fetch(&only(), status(304), due).unwrap();
     assert_eq!((update, ring.generation(&only())), (KeyUpdate::Unchanged, 1));
     let wait = ring.next_wakeup().unwrap().saturating_sub(due);
     assert!((80..=95).contains(&wait.as_secs()), "{wait:?}");
@@ -263,7 +263,7 @@ fn an_unknown_key_causes_one_fetch_and_then_a_pause() {
     assert!(ring.poll_fetch(at(5)).is_some());
     assert!(!ring.demand(&only(), at(5)), "nor one while the fetch is under way");
     assert_eq!((state(&ring, "b", 6), ring.poll_fetch(at(6))), ("await", None));
-    ring.handle_fetched(&only(), status(304), at(6)).unwrap();
+    ring.end_fetch(&only(), status(304), at(6)).unwrap();
     assert_eq!(state(&ring, "b", 6), "ready");
     assert!(!ring.demand(&only(), at(7)));
     assert_eq!(ring.poll_fetch(at(7)), None);
@@ -274,7 +274,7 @@ fn the_pause_after_an_unknown_key_counts_from_the_end_of_the_fetch() {
     let mut ring = filled();
     ring.demand(&only(), at(5));
     ring.poll_fetch(at(5)).unwrap();
-    ring.handle_fetched(&only(), answer(JWKS), at(8)).unwrap();
+    ring.end_fetch(&only(), answer(JWKS), at(8)).unwrap();
     assert_eq!(state(&ring, "b", 12), "ready");
     assert_eq!(state_at(&ring, "b", at(8) + UNKNOWN_KEY_COOLDOWN), "await");
 }
@@ -329,7 +329,7 @@ fn a_fetch_that_is_never_reported_counts_as_failed() {
     assert_eq!(ring.next_wakeup(), Some(at(3)));
     assert_eq!(ring.poll_fetch(at(3)), None);
     assert!(ring.poll_fetch(at(4)).is_some());
-    ring.handle_fetched(&only(), Fetched::Failed, at(4)).unwrap_err();
+    ring.end_fetch(&only(), Fetched::Failed, at(4)).unwrap_err();
     assert!(retry_after(&ring, at(4)) > Duration::from_secs(1), "it was the second failure");
 }
 
@@ -338,7 +338,7 @@ fn a_failure_that_is_reported_a_moment_later_is_no_clock_that_goes_back() {
     let mut ring = ring();
     let (now, later) = (at(0), at(0) + Duration::from_micros(3));
     assert!(ring.poll_fetch(now).is_some());
-    ring.handle_fetched(&only(), Fetched::Failed, later).unwrap_err();
+    ring.end_fetch(&only(), Fetched::Failed, later).unwrap_err();
     assert_eq!(ring.poll_fetch(now), None);
     assert_eq!(ring.poll_fetch(later), None);
 }

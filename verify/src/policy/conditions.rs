@@ -102,7 +102,9 @@ fn is_scope_token(scope: &str) -> bool {
 
 impl ClaimCondition {
     fn new(raw: &RawClaimCondition, member: &str) -> Result<Self, PolicyError> {
-        Ok(Self { path: claim_path(raw, member)?, test: Test::new(raw, member)? })
+        let members = ("name", "path");
+        let path = claim_path(raw.name.as_deref(), raw.path.as_deref(), members, member)?;
+        Ok(Self { path, test: Test::new(raw, member)? })
     }
 
     fn holds(&self, claims: &Claims) -> bool {
@@ -110,24 +112,33 @@ impl ClaimCondition {
     }
 }
 
-fn claim_path(raw: &RawClaimCondition, member: &str) -> Result<Vec<String>, PolicyError> {
-    match (&raw.name, &raw.path) {
+/// The member names of a claim within claims: of a dotted name, or of a list of names.
+pub(super) fn claim_path(
+    name: Option<&str>,
+    path: Option<&[String]>,
+    (name_member, path_member): (&str, &str),
+    member: &str,
+) -> Result<Vec<String>, PolicyError> {
+    let error = |field: &str, reason: &str| PolicyError::new(format!("{member}.{field}"), reason);
+    match (name, path) {
         (Some(name), None) => {
-            dotted_path(name).ok_or_else(|| PolicyError::new(format!("{member}.name"), DOTTED_PATH))
+            let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+            if path.iter().any(String::is_empty) {
+                return Err(error(name_member, "it must name a claim, such as `sub` or `a.b`"));
+            }
+            if path.len() > 1 && name.contains(['/', ':']) {
+                let reason = format!("its dots would reach into objects; use `{path_member}`");
+                return Err(error(name_member, &reason));
+            }
+            Ok(path)
         }
-        (None, Some(path)) if !path.is_empty() => Ok(path.clone()),
-        (None, Some(_)) => Err(PolicyError::new(format!("{member}.path"), "it must not be empty")),
-        _ => Err(PolicyError::new(member, "it needs one of `name` and `path`")),
+        (None, Some(path)) if !path.is_empty() => Ok(path.to_vec()),
+        (None, Some(_)) => Err(error(path_member, "it must not be empty")),
+        _ => {
+            let reason = format!("it needs one of `{name_member}` and `{path_member}`");
+            Err(PolicyError::new(member, reason))
+        }
     }
-}
-
-/// What is wrong with a name that [`dotted_path`] refuses.
-pub(super) const DOTTED_PATH: &str = "it must name a claim, such as `sub` or `a.b`";
-
-/// The member names of a claim within claims.
-pub(super) fn dotted_path(name: &str) -> Option<Vec<String>> {
-    let path: Vec<String> = name.split('.').map(str::to_owned).collect();
-    (!path.iter().any(String::is_empty)).then_some(path)
 }
 
 impl Test {
@@ -171,6 +182,8 @@ impl Test {
     }
 
     fn holds(&self, claim: Option<&Value>) -> bool {
+        // A `null` says no more than a claim that is not there.
+        let claim = claim.filter(|claim| !claim.is_null());
         if let Self::Present(present) = self {
             return claim.is_some() == *present;
         }
@@ -307,6 +320,7 @@ mod tests {
         }
         assert!(holds(json!({"present": false}), &Value::Null));
         assert!(!holds(json!({"present": false}), &json!(1)));
+        assert!(!holds(json!({"present": true}), &json!({"null": null})["null"]));
     }
 
     #[test]
@@ -337,6 +351,10 @@ mod tests {
             (json!([{"exact": 1}]), "rules[0].claims[0]: it needs one of `name` and `path`"),
             (json!([{"name": "a", "path": ["a"], "exact": 1}]), "rules[0].claims[0]: it needs one"),
             (json!([{"name": "a..b", "exact": 1}]), "rules[0].claims[0].name: it must name a"),
+            (
+                json!([{"name": "https://example.com/banned", "present": false}]),
+                "rules[0].claims[0].name: its dots would reach into objects; use `path`",
+            ),
             (json!([{"path": [], "exact": 1}]), "rules[0].claims[0].path: it must not be"),
             (json!([{"name": "a"}]), "rules[0].claims[0]: it needs one of `exact`"),
             (json!([{"name": "a", "exact": 1, "at_most": 1}]), "rules[0].claims[0]: it needs one"),

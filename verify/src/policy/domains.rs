@@ -81,7 +81,13 @@ impl DomainSource {
                 .map_err(|reason| PolicyError::new(format!("{member}.from_host"), reason)),
             (None, Some(index), None) => Ok(Self::PathSegment(index as usize)),
             (None, None, Some(name)) => {
-                header_name(name, &format!("{member}.from_header")).map(Self::Header)
+                let place = format!("{member}.from_header");
+                let name = header_name(name, &place)?;
+                if matches!(name.as_str(), "host" | "authorization" | "cookie") {
+                    let reason = "it is a header of its own meaning; a host is `from_host`";
+                    return Err(PolicyError::new(place, reason));
+                }
+                Ok(Self::Header(name))
             }
             _ => {
                 let reason = "it needs one of `from_host`, `from_path_segment` and `from_header`";

@@ -181,6 +181,9 @@ impl HttpUri {
             match (uri.contains(DOMAIN), domains) {
                 (true, None) => Err("it holds `{domain}`, so `domains` is needed"),
                 (false, Some(_)) => Err("with `domains` it must hold `{domain}`"),
+                _ if !is_ours(&parsed.authority) => {
+                    Err("in its host, `{domain}` must be whole labels in front of others")
+                }
                 _ => Ok(parsed),
             }
         });
@@ -227,6 +230,15 @@ impl HttpUri {
             ..self.clone()
         }
     }
+}
+
+/// Whether a host is under a name that the policy writes out, whatever the domain: the request
+/// names the domain, and must not choose whose keys are trusted.
+fn is_ours(authority: &str) -> bool {
+    let Some((before, behind)) = authority.split_once(DOMAIN) else { return true };
+    let suffix = behind.strip_prefix('.').unwrap_or_default();
+    let is_label_start = before.is_empty() || before.ends_with('.');
+    is_label_start && suffix.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
 impl KeyFetching {

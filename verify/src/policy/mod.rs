@@ -38,7 +38,7 @@ use self::{
 use crate::{
     denial::Denial,
     json,
-    request::{Request, Route, cmp_folded, fold},
+    request::{Request, Route, cmp_folded, fold, is_copy},
 };
 
 /// The bound of the cache of verified tokens where the policy names none: 8 MiB.
@@ -71,10 +71,24 @@ struct FilterStateRules {
 }
 
 /// What a policy demands of a request.
+#[derive(Clone, Copy)]
 pub(crate) struct Demand<'p> {
     pub(crate) requirement: &'p Requirement,
     /// The rule that says so, if it was one.
     pub(crate) rule: Option<&'p Rule>,
+}
+
+impl<'p> Demand<'p> {
+    fn of(requirement: &'p Requirement) -> Self {
+        Self { requirement, rule: None }
+    }
+}
+
+/// What is demanded, if anything is said of the request at all, and what would be by a rule on
+/// trial.
+pub(crate) struct Demands<'p> {
+    pub(crate) trial: Option<Demand<'p>>,
+    pub(crate) demand: Option<Demand<'p>>,
 }
 
 /// Header names in the order of their folded spelling, so that a copy is found by bisection.
@@ -117,7 +131,13 @@ impl Policy {
         for (index, value) in raw.rules.into_iter().enumerate() {
             let raw = from_value(value, &format!("rules[{index}]"))?;
             let named = |name: &str| requirement_map.get(name).cloned();
-            rules.push(Rule::new(&raw, index, &mut compiler, named)?);
+            let rule = Rule::new(&raw, index, &mut compiler, named)?;
+            let opens = |earlier: &Rule| earlier.opens_what_is_guarded_by(&rule);
+            if let Some(opening) = rules.iter().position(opens) {
+                let reason = format!("no request gets here: rules[{opening}] opens all paths");
+                return Err(PolicyError::new(format!("rules[{index}]"), reason));
+            }
+            rules.push(rule);
         }
         let cache_bytes = raw.verified_token_cache.map_or(DEFAULT_CACHE_BYTES, |raw| raw.max_bytes);
         let policy = Self {
@@ -132,6 +152,7 @@ impl Policy {
             providers,
             rules,
         };
+        policy.check_own_headers()?;
         let identity_headers = IdentityHeaders::new(policy.names_of_identity_headers());
         Ok(Self { identity_headers, ..policy })
     }
@@ -174,46 +195,80 @@ impl Policy {
     }
 
     /// What is demanded of a request whose decoded path is `path`: what the host says of its route,
-    /// or else the first matching rule, or else the host's filter state.
-    pub(crate) fn demand(
+    /// or else the first matching rule, or else the host's filter state. A rule on trial demands
+    /// nothing; the first one that matches is told beside.
+    pub(crate) fn demands(
         &self,
         request: &Request<'_>,
         method: &str,
         path: &str,
-    ) -> Result<Demand<'_>, Denial> {
-        let bare = |requirement| Demand { requirement, rule: None };
+    ) -> Result<Demands<'_>, Denial> {
+        let by_host = |requirement| Demands { trial: None, demand: Some(Demand::of(requirement)) };
         if self.bypass_cors_preflight && request.is_cors_preflight() {
-            return Ok(bare(&OPEN));
+            return Ok(by_host(&OPEN));
         }
         match request.route {
-            Route::Disabled => return Ok(bare(&OPEN)),
+            Route::Disabled => return Ok(by_host(&OPEN)),
             Route::Requirement(name) => {
                 let named = self.requirement_map.get(name);
-                return named.map(bare).ok_or(Denial::RequirementUnknown);
+                return named.map(by_host).ok_or(Denial::RequirementUnknown);
             }
             Route::Rules => {}
         }
-        if let Some(rule) = self.rules.iter().find(|rule| rule.matches(request, method, path)) {
-            return Ok(Demand { requirement: &rule.requirement, rule: Some(rule) });
+        let mut trial = None;
+        for rule in &self.rules {
+            let is_on_trial = rule.report_header.is_some();
+            if (is_on_trial && trial.is_some()) || !rule.matches(request, method, path)? {
+                continue;
+            }
+            let demand = Demand { requirement: &rule.requirement, rule: Some(rule) };
+            if is_on_trial {
+                trial = Some(demand);
+            } else {
+                return Ok(Demands { trial, demand: Some(demand) });
+            }
         }
         let by_state = self.filter_state_rules.as_ref().zip(request.filter_state);
-        by_state
-            .and_then(|(rules, value)| rules.requirements.get(value))
-            .map(bare)
-            .ok_or(Denial::NoMatchingRule)
+        let requirement = by_state.and_then(|(rules, value)| rules.requirements.get(value));
+        Ok(Demands { trial, demand: requirement.map(Demand::of) })
+    }
+
+    /// What the gate says of itself must not be taken for what a token says.
+    fn check_own_headers(&self) -> Result<(), PolicyError> {
+        for (member, own) in self.own_headers() {
+            let mut identities = self.providers.iter().flat_map(Provider::identity_headers);
+            if identities.any(|name| is_copy(name.as_bytes(), own)) {
+                let reason = format!("`{own}` is a header of a provider's claims, too");
+                return Err(PolicyError::new(member, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The headers in which the gate speaks of itself, and where the policy names them.
+    fn own_headers(&self) -> impl Iterator<Item = (String, &str)> {
+        let rules = self.rules.iter().enumerate().flat_map(|(index, rule)| {
+            let report = rule.report_header.as_deref();
+            let report = report.map(|name| (format!("rules[{index}].report_only_header"), name));
+            let status = rule.requirement.need.status_header();
+            let status = status.map(|name| (format!("rules[{index}].requires"), name));
+            report.into_iter().chain(status)
+        });
+        let named = self.requirement_map.iter().filter_map(|(name, requirement)| {
+            let status = requirement.need.status_header()?;
+            Some((format!("requirement_map.{name}"), status))
+        });
+        let by_state = self.filter_state_rules.iter().flat_map(|rules| &rules.requirements);
+        let by_state = by_state.filter_map(|(value, requirement)| {
+            let status = requirement.need.status_header()?;
+            Some((format!("filter_state_rules.requires.{value}"), status))
+        });
+        rules.chain(named).chain(by_state)
     }
 
     fn names_of_identity_headers(&self) -> impl Iterator<Item = &str> {
         let of_providers = self.providers.iter().flat_map(Provider::identity_headers);
-        let reports = self.rules.iter().filter_map(|rule| rule.report_header.as_deref());
-        let by_state = self.filter_state_rules.iter().flat_map(|rules| rules.requirements.values());
-        let requirements = self.rules.iter().map(|rule| &rule.requirement);
-        let requirements = requirements.chain(self.requirement_map.values()).chain(by_state);
-        let statuses = requirements.filter_map(|requirement| match &requirement.need {
-            Need::ExtractOnly { status_header } => Some(status_header.as_str()),
-            _ => None,
-        });
-        of_providers.chain(reports).chain(statuses)
+        of_providers.chain(self.own_headers().map(|(_, name)| name))
     }
 }
 

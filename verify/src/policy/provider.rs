@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
-    conditions::{DOTTED_PATH, dotted_path},
+    conditions::claim_path,
     domains::{self, DOMAIN, Domains},
     duration::RawDuration,
     error::PolicyError,
@@ -12,7 +12,11 @@ use super::{
     string_matcher::StringMatcher,
 };
 use crate::{
-    algorithm::Algorithm, claims::ClaimRules, denial::Denial, jws::media_type, request::Request,
+    algorithm::Algorithm,
+    claims::ClaimRules,
+    denial::Denial,
+    jws::media_type,
+    request::{Request, is_copy},
     token::MAX_TOKEN_BYTES,
 };
 
@@ -99,6 +103,16 @@ impl Provider {
         }
         domains::check_issuer(issuer, domains.as_ref())
             .map_err(|reason| PolicyError::new(member("issuer"), reason))?;
+        let payload_header = payload_header(&raw, &member)?;
+        let claim_headers = claim_headers(&raw.claim_to_headers, &member("claim_to_headers"))?;
+        if let Some(payload) = &payload_header
+            && claim_headers
+                .iter()
+                .any(|claim| is_copy(claim.header_name.as_bytes(), &payload.name))
+        {
+            let reason = format!("`{}` is one of `claim_to_headers`, too", payload.name);
+            return Err(PolicyError::new(member("forward_payload_header"), reason));
+        }
         Ok(Self {
             name: name.to_owned(),
             keys: KeySource::new(&raw, issuer, &algorithms, domains.as_ref(), &member)?,
@@ -106,8 +120,8 @@ impl Provider {
             algorithms,
             locations,
             forward: raw.forward,
-            payload_header: payload_header(&raw, &member)?,
-            claim_headers: claim_headers(&raw.claim_to_headers, &member("claim_to_headers"))?,
+            payload_header,
+            claim_headers,
             metadata: metadata_keys(&raw, &member)?,
             clear_route_cache: raw.clear_route_cache,
             max_cached_token_bytes: max_cached_token_bytes(&raw),
@@ -157,6 +171,11 @@ fn claim_rules(
         let reason = "it must not be empty; leave it out to accept any audience";
         return Err(PolicyError::new(member("audiences"), reason));
     }
+    check_audiences(
+        raw.audiences.as_deref().unwrap_or_default(),
+        raw.domains.is_some(),
+        &member("audiences"),
+    )?;
     let max_lifetime = max_lifetime(&raw, member)?;
     if raw.require_expiration == Some(false) {
         let reason = "a token without `exp` never ends; if it has to be, say \
@@ -170,6 +189,10 @@ fn claim_rules(
         return Err(PolicyError::new(member("dangerous_allow_missing_expiration"), reason));
     }
     let subjects = raw.subjects.as_ref();
+    if raw.subjects.as_ref().is_some_and(|subjects| subjects.contains(DOMAIN)) {
+        let reason = "`{domain}` is not replaced in it";
+        return Err(PolicyError::new(member("subjects"), reason));
+    }
     let subjects = subjects.map(|subjects| StringMatcher::new(subjects, &member("subjects")));
     Ok(ClaimRules {
         subjects: subjects.transpose()?,
@@ -181,6 +204,25 @@ fn claim_rules(
         max_lifetime,
         ignore_key_binding: raw.dangerous_ignore_key_binding,
     })
+}
+
+/// An audience that no token names, for a placeholder that nothing fills, would be one that is
+/// never seen to be wrong.
+pub(super) fn check_audiences(
+    audiences: &[String],
+    has_domains: bool,
+    member: &str,
+) -> Result<(), PolicyError> {
+    for (index, audience) in audiences.iter().enumerate() {
+        let place = || format!("{member}[{index}]");
+        if audience.is_empty() {
+            return Err(PolicyError::new(place(), "it must not be empty"));
+        }
+        if audience.contains(DOMAIN) && !has_domains {
+            return Err(PolicyError::new(place(), "it holds `{domain}`, so `domains` is needed"));
+        }
+    }
+    Ok(())
 }
 
 fn issuer(issuer: Option<String>, any: bool, member: &str) -> Result<Option<String>, PolicyError> {
@@ -345,10 +387,13 @@ fn claim_headers(raw: &[RawClaimToHeader], member: &str) -> Result<Vec<ClaimHead
     for (index, item) in raw.iter().enumerate() {
         let header_name =
             identity_header(&item.header_name, &format!("{member}[{index}].header_name"))?;
-        let place = || format!("{member}[{index}].claim_name");
-        let claim_path =
-            dotted_path(&item.claim_name).ok_or_else(|| PolicyError::new(place(), DOTTED_PATH))?;
-        if headers.iter().any(|header| *header.header_name == *header_name) {
+        let claim_path = claim_path(
+            item.claim_name.as_deref(),
+            item.claim_path.as_deref(),
+            ("claim_name", "claim_path"),
+            &format!("{member}[{index}]"),
+        )?;
+        if headers.iter().any(|header| is_copy(header.header_name.as_bytes(), &header_name)) {
             let place = format!("{member}[{index}].header_name");
             return Err(PolicyError::new(place, format!("`{header_name}` is set twice")));
         }
@@ -359,7 +404,7 @@ fn claim_headers(raw: &[RawClaimToHeader], member: &str) -> Result<Vec<ClaimHead
 
 pub(super) fn identity_header(name: &str, member: &str) -> Result<String, PolicyError> {
     let name = header_name(name, member)?;
-    if RESERVED_HEADERS.contains(&name.as_str()) {
+    if RESERVED_HEADERS.iter().any(|reserved| is_copy(name.as_bytes(), reserved)) {
         return Err(PolicyError::new(member, format!("`{name}` must not be overwritten")));
     }
     Ok(name)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     error::PolicyError,
-    provider::{Location, Provider, identity_header},
+    provider::{Location, Provider, check_audiences, identity_header},
     raw::{RawExtractOnly, RawProviderAndAudiences, RawRequirement, RawRequirementList},
 };
 
@@ -72,6 +72,14 @@ impl Need {
             Self::Any(members, _) | Self::All(members) => {
                 members.iter().any(|member| member.names(provider))
             }
+        }
+    }
+
+    /// The header that tells that claims are unverified, where it is about such.
+    pub(super) fn status_header(&self) -> Option<&str> {
+        match self {
+            Self::ExtractOnly { status_header } => Some(status_header),
+            _ => None,
         }
     }
 
@@ -195,6 +203,9 @@ impl<'p> Compiler<'p> {
             let place = format!("{member}.audiences");
             return Err(PolicyError::new(place, "it must not be empty; use `provider_name`"));
         }
+        let has_domains =
+            self.providers.get(provider).is_some_and(|provider| provider.domains.is_some());
+        check_audiences(&raw.audiences, has_domains, &format!("{member}.audiences"))?;
         let wanted = (provider, raw.audiences.clone());
         let known = self.with_audiences.iter().position(|known| *known == wanted);
         let place = known.unwrap_or(self.with_audiences.len());

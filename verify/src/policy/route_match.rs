@@ -11,7 +11,10 @@ use super::{
     raw::{RawMatch, RawPathMatchPolicy},
     string_matcher::full_match,
 };
-use crate::request::{Request, decode_path};
+use crate::{
+    denial::Denial,
+    request::{Request, decode_path},
+};
 
 /// The type of the one path match policy that there is.
 const URI_TEMPLATE: &str =
@@ -66,19 +69,53 @@ impl RouteMatch {
     }
 
     /// Whether a request is one of these. `path` is its decoded path.
-    pub(crate) fn matches(&self, request: &Request<'_>, method: &str, path: &str) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`Denial::HeaderAmbiguous`] and [`Denial::QueryAmbiguous`] where method and path match and
+    /// the rest cannot be told.
+    pub(crate) fn matches(
+        &self,
+        request: &Request<'_>,
+        method: &str,
+        path: &str,
+    ) -> Result<bool, Denial> {
         let method_fits =
             self.methods.as_ref().is_none_or(|methods| methods.iter().any(|name| name == method));
-        method_fits
-            && self.matches_path(method, path)
-            && self.headers.iter().all(|header| header.matches(request))
-            && self.query_parameters.iter().all(|parameter| parameter.matches(request))
-            && (!self.grpc || request.is_grpc())
+        if !method_fits || !self.matches_path(method, path) || (self.grpc && !request.is_grpc()) {
+            return Ok(false);
+        }
+        for header in &self.headers {
+            if !header.matches(request)? {
+                return Ok(false);
+            }
+        }
+        for parameter in &self.query_parameters {
+            if !parameter.matches(request)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
+    /// Whether every request with a path is one of these.
+    pub(super) fn matches_all(&self) -> bool {
+        let unconditional = self.methods.is_none()
+            && self.headers.is_empty()
+            && self.query_parameters.is_empty()
+            && !self.grpc;
+        unconditional && matches!(&self.path, PathMatch::Prefix(prefix) if prefix == "/")
+    }
+
+    /// Whether it may match a request without a path, too.
+    pub(super) fn is_for_connect(&self) -> bool {
+        matches!(self.path, PathMatch::Connect)
+    }
+
+    /// Services that ignore case do so for all letters: `\u{212a}` (Kelvin) is a `k` to many.
     fn matches_path(&self, method: &str, path: &str) -> bool {
         if self.ignore_case {
-            return self.path.matches(method, &path.to_ascii_lowercase());
+            return self.path.matches(method, &path.to_lowercase());
         }
         self.path.matches(method, path)
     }
@@ -124,9 +161,9 @@ impl PathMatch {
 
     fn folded(self) -> Self {
         match self {
-            Self::Prefix(text) => Self::Prefix(text.to_ascii_lowercase()),
-            Self::SeparatedPrefix(text) => Self::SeparatedPrefix(text.to_ascii_lowercase()),
-            Self::Exact(text) => Self::Exact(text.to_ascii_lowercase()),
+            Self::Prefix(text) => Self::Prefix(text.to_lowercase()),
+            Self::SeparatedPrefix(text) => Self::SeparatedPrefix(text.to_lowercase()),
+            Self::Exact(text) => Self::Exact(text.to_lowercase()),
             other => other,
         }
     }
@@ -161,7 +198,15 @@ fn path_regex(pattern: &str, member: &str) -> Result<Regex, PolicyError> {
     if pattern.contains("//") {
         return Err(PolicyError::new(member, "no request can have a path with `//`"));
     }
-    full_match(pattern).map_err(|error| PolicyError::new(member, error))
+    let regex = full_match(pattern).map_err(|error| PolicyError::new(member, error))?;
+    if pattern.starts_with(|first: char| first.is_alphanumeric()) {
+        return Err(PolicyError::new(member, "it must begin with `/`, as every path does"));
+    }
+    if [r"\?", ";", "#", r"\\"].iter().any(|sign| pattern.contains(sign)) {
+        let reason = "no request can have a path with `?`, `;`, `#` or `\\`";
+        return Err(PolicyError::new(member, reason));
+    }
+    Ok(regex)
 }
 
 /// A path in a policy is read as a request's is: decoded, without a query. One that no request

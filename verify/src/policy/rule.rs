@@ -5,10 +5,10 @@ use super::{
     error::PolicyError,
     provider::identity_header,
     raw::{RawDenyResponse, RawRule},
-    requirement::{Compiler, OPEN, Requirement},
+    requirement::{Compiler, Need, OPEN, Requirement},
     route_match::RouteMatch,
 };
-use crate::request::Request;
+use crate::{denial::Denial, request::Request};
 
 /// The header that tells the upstream what a rule on trial would have done.
 const DEFAULT_REPORT_HEADER: &str = "x-postern-report-only";
@@ -21,7 +21,7 @@ pub(crate) struct Rule {
     pub(crate) requirement: Requirement,
     pub(crate) conditions: Conditions,
     pub(crate) deny_response: DenyResponse,
-    /// Where it is on trial: the header that tells what it would have done.
+    /// Where it is on trial: the header that tells what it would have done. The next rule decides.
     pub(crate) report_header: Option<String>,
 }
 
@@ -69,19 +69,42 @@ impl Rule {
             let reason = "`scopes` and `claims` need a token, and `requires` lets through without";
             return Err(PolicyError::new(member, reason));
         }
-        Ok(Self {
+        let rule = Self {
             name: rule_name(raw, index, &place("name"))?,
             route: RouteMatch::new(&raw.r#match, &place("match"))?,
             requirement,
             conditions,
             deny_response: deny_response(raw.deny_response.as_ref(), &place("deny_response"))?,
             report_header: report_header(raw, &place("report_only_header"))?,
-        })
+        };
+        let is_open = raw.requires.is_none() && raw.requirement_name.is_none();
+        if is_open && (raw.report_only || raw.deny_response.is_some()) {
+            let reason = "a rule that opens its path denies nothing: `report_only` and \
+                          `deny_response` have no effect";
+            return Err(PolicyError::new(member, reason));
+        }
+        Ok(rule)
     }
 
     /// Whether the rule is for this request, whose decoded path is `path`.
-    pub(crate) fn matches(&self, request: &Request<'_>, method: &str, path: &str) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`Denial::HeaderAmbiguous`] and [`Denial::QueryAmbiguous`] where that cannot be told.
+    pub(crate) fn matches(
+        &self,
+        request: &Request<'_>,
+        method: &str,
+        path: &str,
+    ) -> Result<bool, Denial> {
         self.route.matches(request, method, path)
+    }
+
+    /// Whether it opens all that a later rule means to guard.
+    pub(super) fn opens_what_is_guarded_by(&self, later: &Self) -> bool {
+        let is_open = |rule: &Self| matches!(rule.requirement.need, Need::Open);
+        let opens_all = is_open(self) && self.route.matches_all();
+        opens_all && !is_open(later) && !later.route.is_for_connect()
     }
 }
 

@@ -27,8 +27,8 @@ fn provider_error(changes: Value) -> String {
 fn matching(policy: &Policy, method: &str, target: &str) -> Option<bool> {
     let request = Request::new(method, target.as_bytes(), vec![]);
     let path = request.path().ok()?;
-    let demand = policy.demand(&request, request.method().ok()?, &path).ok()?;
-    Some(matches!(demand.requirement.need, Need::Open))
+    let demands = policy.demands(&request, request.method().ok()?, &path).ok()?;
+    Some(matches!(demands.demand?.requirement.need, Need::Open))
 }
 
 #[test]

@@ -11,7 +11,7 @@ async fn gate() -> LocalGate {
         let mut policy = config.read_policy()?;
         let bearer = json!({"provider_name": "bearer"});
         let location = "https://login.example.com/?back={original_url}";
-        let rules = policy["rules"].as_array_mut().expect("the policy has rules");
+        let rules = policy["rules"].as_array_mut().unwrap();
         rules.extend([
             json!({"match": {"prefix": "/browser/"}, "requires": bearer,
                    "deny_response": {"status": 404, "redirect": {"location": location}}}),

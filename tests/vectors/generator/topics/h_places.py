@@ -187,6 +187,15 @@ for name, value in [
     cookie(f"several-{name}", TWO, SEVERAL, value)
 cookie("several-fields", TWO, SEVERAL, f"session={GOOD}", f"session={OTHER}")
 cookie("empty-beside", "an empty one is no second token, and does not go upstream", left("a=1"), f"session={GOOD}; session=; a=1")
+for name, value in {
+    "blank": f"a=1 session={GOOD}",
+    "tab": f"a=1\tsession={GOOD}",
+    "comma": f"a=1,session={GOOD}",
+    "blank-beside": f"session={GOOD}; a=1 session={OTHER}",
+    "blank-behind": f"session={GOOD} session={OTHER}",
+}.items():
+    cookie(f"within-another-by-{name}", "some parsers end a value at white space, or at a comma: to them it is a second token, or the one", SEVERAL, value)
+cookie("blank-in-another", "a blank in another cookie's value hides nothing", left("a=1 2"), f"a=1 2; session={GOOD}")
 cookie("respelled", "a respelled name is the name to some services", left("a=1"), f"a=1; SESSION={GOOD}")
 T.case("cookie-and-bearer", TWO, SEVERAL, headers=[("cookie", f"session={GOOD}"), ("authorization", "Bearer " + GOOD)], policy="bearer-and-cookie")
 T.case(
@@ -243,6 +252,9 @@ for name, query in [
     ("encoded", f"{A}&%61ccess_token=x"),
     ("case-and-dot", f"{A}&Access.Token=x"),
     ("index", f"{A}&access_token[]=x"),
+    ("brackets", f"{A}&[access_token]=x"),
+    ("encoded-brackets", f"{A}&%5Baccess_token%5D=x"),
+    ("legacy-unicode-escape", f"{A}&%u0061ccess_token=x"),
     ("encoded-index", f"{A}&access_token%5B0%5D=x"),
     ("space", f"{A}&%20access_token=x"),
     ("plus", f"{A}&+access_token=x"),

@@ -132,3 +132,14 @@ for name, headers in [
     case(f"header-unknown-{name}", "exactly one value, and an allowed one", UNKNOWN, of("acme"), headers=headers, **H)
 case("issuer-absent", "a token without issuer is nobody's", FOREIGN, of("acme", iss=ABSENT), **at("acme"))
 case("expired", "the other rules hold in every domain", deny("token_expired"), of("acme", exp=PAST), **at("acme"))
+
+# Who names the domain must not choose whose keys are trusted.
+for name, uri in {
+    "host": "https://{domain}/jwks",
+    "label-end": "https://auth.example.com{domain}/jwks",
+    "port": "https://auth.example.com:{domain}/jwks",
+    "last-label": "https://auth.{domain}/jwks",
+    "part-of-label": "https://x{domain}.example.com/jwks",
+}.items():
+    shop = provider(issuer=TEMPLATE, remote_jwks=remote(uri), domains={"from_header": "x-domain", "names": "[a-z0-9.-]+"})
+    T.error(f"uri-{name}", "`{domain}` in a host is whole labels in front of others", policy({"shop": shop}), "providers.shop.remote_jwks.http_uri.uri")

@@ -251,9 +251,9 @@ T.case(
     method="POST",
 )
 T.case(
-    "grpc-before-redirect",
-    "goes before `deny_response.redirect`",
-    grpc("token_missing", 16, "token_missing: a token is required", location=None),
+    "grpc-get-is-no-call",
+    "a gRPC call is a POST: of a GET, status 200 would be a stranger's to have",
+    redirected("token_missing", TO),
     headers=[GRPC, HTML],
     **R,
 )

@@ -8,7 +8,6 @@ RULE = {"match": {"prefix": "/api/"}, "requires": SHOP, "report_only": True}
 T.policy("shop", policy(rules=[{"match": {"path": "/healthz"}}, RULE, {"match": {"prefix": "/strict/"}, "requires": SHOP}]))
 T.policy("named", policy(rules=[{**RULE, "name": "orders", "report_only_header": "X-Gate"}]))
 T.policy("forward", policy({"shop": provider(forward=True)}, [RULE]))
-T.policy("open", policy(rules=[{"match": {"prefix": "/"}, "report_only": True}]))
 T.policy("scopes", policy(rules=[{**RULE, "scopes": ["a"]}]))
 T.policy("remote", policy({"shop": provider(remote_jwks=remote())}, [RULE]))
 T.policy("places", policy({"shop": provider(from_cookies=["session"], from_params=["access_token"])}, [RULE]))
@@ -71,7 +70,6 @@ T.case(
     headers=[(REPORT, "x")],
 )
 T.case("forward", "`forward` changes nothing", allowed(rule="0"), policy="forward", bearer=GOOD)
-T.case("open", "an open rule is reported too", allow({REPORT: "allow; rule=0"}), policy="open", target="/x")
 T.case("scopes", "the rule's other conditions", allowed(rule="0"), policy="scopes", bearer=token(scope="a"))
 T.case(
     "keys-unavailable",
@@ -85,3 +83,14 @@ T.case("pending", "verdict as otherwise", wait("shop"), policy="remote", bearer=
 T.case("cookie-stays", "the token stays where it is", allowed(rule="0"), policy="places", headers=[("cookie", f"a=1; session={GOOD}")], token=GOOD)
 T.case("param-stays", "the token stays where it is", allowed(rule="0"), policy="places", target=f"/api/orders?access_token={GOOD}", token=GOOD)
 T.case("off", "`report_only: false` is the default", deny("token_missing"), policy="off")
+
+# A rule on trial takes nothing from the rules behind it.
+ENFORCED = [
+    {"match": {"prefix": "/admin"}, "requires": {"provider_name": "shop"}, "scopes": ["admin"], "report_only": True, "name": "trial"},
+    {"match": {"prefix": "/"}, "requires": {"provider_name": "shop"}},
+]
+T.policy("before-another", policy(rules=ENFORCED))
+T.case("before-another-denied", "the next rule decides", deny("token_missing"), policy="before-another", target="/admin")
+T.case("before-another-allowed", "the next rule decides, and takes the token", allow({"x-user-id": "alice", REPORT: "deny; code=insufficient_scope; rule=trial"}, ["authorization"]), policy="before-another", target="/admin", bearer=token())
+T.case("before-another-content", "the trial would let through, too", allow({"x-user-id": "alice", REPORT: "allow; rule=trial"}, ["authorization"]), policy="before-another", target="/admin", bearer=token(scope="admin"))
+T.case("beside-another", "a request that it is not for", allow({"x-user-id": "alice"}, ["authorization"]), policy="before-another", target="/orders", bearer=token())

@@ -38,7 +38,7 @@ fn the_configuration_says_where_the_keys_are() {
     assert_eq!(fetch.source.path, "/t/.well-known/openid-configuration");
     assert_eq!((fetch.source.cluster.as_deref(), fetch.accept), (Some("c"), "application/json"));
     let found = configuration("https://keys.example.com/k?v=1");
-    let update = ring.handle_fetched(&only(), answer(found.as_bytes()), at(1)).unwrap();
+    let update = ring.end_fetch(&only(), answer(found.as_bytes()), at(1)).unwrap();
     assert_eq!(update, KeyUpdate::Discovered);
     assert_eq!(state(&ring, "a", 1), "await");
     let fetch = ring.poll_fetch(at(1)).unwrap();
@@ -47,7 +47,7 @@ fn the_configuration_says_where_the_keys_are() {
         ("keys.example.com", "/k?v=1")
     );
     assert_eq!((fetch.source.cluster.as_deref(), &fetch.if_none_match), (Some("k"), &None));
-    ring.handle_fetched(&only(), answer(JWKS), at(1)).unwrap();
+    ring.end_fetch(&only(), answer(JWKS), at(1)).unwrap();
     assert_eq!(state(&ring, "a", 1), "ready");
     let (place, _) = next(&mut ring);
     assert_eq!(place, "keys.example.com/k?v=1", "the configuration is known for a while");
@@ -74,11 +74,11 @@ fn the_configuration_has_a_lifetime_of_its_own() {
                 assert!((at(seconds)..at(seconds + 100)).contains(&now), "{seconds}: {now:?}");
                 break fetch;
             }
-            ring.handle_fetched(&only(), answer(JWKS), now).unwrap();
+            ring.end_fetch(&only(), answer(JWKS), now).unwrap();
         };
         assert_eq!(fetch.if_none_match.as_deref(), Some(&b"\"c\""[..]));
         let now = at(seconds + 100);
-        assert_eq!(ring.handle_fetched(&only(), status(304), now).unwrap(), KeyUpdate::Discovered);
+        assert_eq!(ring.end_fetch(&only(), status(304), now).unwrap(), KeyUpdate::Discovered);
         let fetch = ring.poll_fetch(now).unwrap();
         assert_eq!((fetch.source.authority.as_str(), fetch.if_none_match.is_some()), ("k", true));
     }
@@ -127,20 +127,20 @@ fn keys_that_are_gone_make_it_ask_again_where_they_are() {
     for gone in [404, 410] {
         let mut ring = filled(at(0));
         let (_, now) = next(&mut ring);
-        ring.handle_fetched(&only(), status(gone), now).unwrap_err();
+        ring.end_fetch(&only(), status(gone), now).unwrap_err();
         let (place, now) = next(&mut ring);
         assert_eq!(place, "login.example.com/t/.well-known/openid-configuration");
         let found = configuration("https://new.example.com/");
-        ring.handle_fetched(&only(), answer(found.as_bytes()), now).unwrap();
+        ring.end_fetch(&only(), answer(found.as_bytes()), now).unwrap();
         let fetch = ring.poll_fetch(now).unwrap();
         assert_eq!(fetch.source.authority, "new.example.com");
         assert_eq!(fetch.if_none_match, None, "the old `ETag` says nothing of the new place");
-        ring.handle_fetched(&only(), answer(JWKS), now).unwrap();
+        ring.end_fetch(&only(), answer(JWKS), now).unwrap();
         assert_eq!(ring.generation(&only()), 1);
     }
     let mut ring = filled(at(0));
     let (_, now) = next(&mut ring);
-    ring.handle_fetched(&only(), status(500), now).unwrap_err();
+    ring.end_fetch(&only(), status(500), now).unwrap_err();
     assert_eq!(next(&mut ring).0, "keys.example.com/k?v=1", "a failure is no reason");
 }
 
@@ -154,7 +154,7 @@ fn where_the_configuration_fails_the_old_place_serves_for_now() {
         ends(&mut ring, late, fetched).unwrap_err();
         let fetch = ring.poll_fetch(late).unwrap();
         assert_eq!(fetch.source.authority, "keys.example.com");
-        ring.handle_fetched(&only(), status(304), late).unwrap();
+        ring.end_fetch(&only(), status(304), late).unwrap();
         assert_eq!(state_at(&ring, "a", late), "ready");
     }
     let too_late = at(200_001);
@@ -177,6 +177,6 @@ fn an_unknown_key_waits_for_both_steps() {
     let late = at(24 * 3_600 + 1);
     ring.poll_fetch(late).unwrap();
     let found = configuration("https://keys.example.com/k?v=1");
-    ring.handle_fetched(&only(), answer(found.as_bytes()), late).unwrap();
+    ring.end_fetch(&only(), answer(found.as_bytes()), late).unwrap();
     assert_eq!(state_at(&ring, "b", late), "await");
 }

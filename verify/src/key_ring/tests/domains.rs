@@ -22,7 +22,7 @@ fn visit(ring: &mut KeyRing, domain: &str, fetched: Fetched<'_>, now: Duration) 
     if state(ring, domain, now) == "await" {
         ring.demand(&id(domain), now);
         while let Some(fetch) = ring.poll_fetch(now) {
-            let _ = ring.handle_fetched(&fetch.key_set, fetched, now);
+            let _ = ring.handle_fetched(&fetch, fetched, now);
         }
     }
     state(ring, domain, now)
@@ -46,7 +46,7 @@ fn a_domains_keys_are_fetched_when_a_request_needs_them() {
         ("shop.auth", "/shop/jwks")
     );
     assert_eq!((state(&ring, "shop", at(1)), ring.poll_fetch(at(1))), ("await", None));
-    ring.handle_fetched(&id("shop"), answer(JWKS), at(1)).unwrap();
+    ring.end_fetch(&id("shop"), answer(JWKS), at(1)).unwrap();
     assert_eq!((state(&ring, "shop", at(1)), ring.generation(&id("shop"))), ("ready", 1));
     assert_eq!(state(&ring, "blog", at(1)), "await", "another domain has keys of its own");
     assert_eq!(name(ring.at_hand(0, None, None, at(1))), "unavailable", "without a name, none");
@@ -62,11 +62,11 @@ fn a_discovered_domain_has_an_issuer_of_its_own() {
     assert_eq!(fetch.source.path, "/shop/.well-known/openid-configuration");
     let found = |issuer: &str| json!({"issuer": issuer, "jwks_uri": "https://k/"}).to_string();
     let foreign = found("https://auth/blog");
-    assert!(ring.handle_fetched(&id("shop"), answer(foreign.as_bytes()), at(0)).is_err());
+    assert!(ring.end_fetch(&id("shop"), answer(foreign.as_bytes()), at(0)).is_err());
     ring.demand(&id("shop"), at(2));
     ring.poll_fetch(at(2)).unwrap();
     let own = found("https://auth/shop");
-    ring.handle_fetched(&id("shop"), answer(own.as_bytes()), at(2)).unwrap();
+    ring.end_fetch(&id("shop"), answer(own.as_bytes()), at(2)).unwrap();
     assert_eq!(ring.poll_fetch(at(2)).unwrap().source.authority, "k");
 }
 
@@ -79,7 +79,7 @@ fn only_the_sets_that_are_used_are_refreshed() {
     assert!((at(80)..=at(95)).contains(&ring.next_wakeup().unwrap()));
     // Each was looked at after its fetch, so each is refreshed once more.
     while let Some(fetch) = ring.poll_fetch(at(96)) {
-        ring.handle_fetched(&fetch.key_set, status(304), at(96)).unwrap();
+        ring.handle_fetched(&fetch, status(304), at(96)).unwrap();
     }
     assert_eq!((ring.next_wakeup(), ring.poll_fetch(at(195))), (None, None));
     assert_eq!(state(&ring, "used", at(150)), "ready");
@@ -88,7 +88,7 @@ fn only_the_sets_that_are_used_are_refreshed() {
     assert_eq!(state(&ring, "idle", at(400)), "await", "what has lapsed is asked for first");
     assert!(ring.demand(&id("idle"), at(400)));
     ring.poll_fetch(at(400)).unwrap();
-    ring.handle_fetched(&id("idle"), Fetched::Failed, at(400)).unwrap_err();
+    ring.end_fetch(&id("idle"), Fetched::Failed, at(400)).unwrap_err();
     assert_eq!(state(&ring, "idle", at(400)), "ready");
 }
 
@@ -132,7 +132,7 @@ fn made_up_names_push_out_each_other_and_no_good_set() {
         if state(&ring, &name, now) == "await" && ring.demand(&id(&name), now) {
             fetched += 1;
             ring.poll_fetch(now).unwrap();
-            ring.handle_fetched(&id(&name), status(404), now).unwrap_err();
+            ring.end_fetch(&id(&name), status(404), now).unwrap_err();
         }
     }
     assert!((215..=220).contains(&fetched), "{fetched} fetches in 20 s");
@@ -156,7 +156,7 @@ fn a_name_that_is_being_fetched_is_never_dropped() {
     assert_eq!(state(&ring, "one-more", now), "unavailable");
     assert!(!ring.demand(&id("one-more"), now));
     let fetch = ring.poll_fetch(now).unwrap();
-    ring.handle_fetched(&fetch.key_set, status(404), now).unwrap_err();
+    ring.handle_fetched(&fetch, status(404), now).unwrap_err();
     assert_eq!(state(&ring, "one-more", now), "await", "there is room again");
     assert!(ring.demand(&id("one-more"), now));
     assert_ne!(state(&ring, "n63", now), "unavailable");
@@ -170,9 +170,9 @@ fn more_sets_are_held_only_while_they_are_being_fetched() {
     assert_eq!(ring.poll_fetch(at(96)).unwrap().key_set, id("a"));
     ring.demand(&id("b"), at(96));
     ring.poll_fetch(at(96)).unwrap();
-    ring.handle_fetched(&id("b"), answer(JWKS), at(97)).unwrap();
+    ring.end_fetch(&id("b"), answer(JWKS), at(97)).unwrap();
     assert_eq!((state(&ring, "a", at(97)), state(&ring, "b", at(97))), ("ready", "ready"));
-    ring.handle_fetched(&id("a"), status(304), at(97)).unwrap();
+    ring.end_fetch(&id("a"), status(304), at(97)).unwrap();
     assert_eq!((state(&ring, "a", at(97)), state(&ring, "b", at(97))), ("ready", "await"));
 }
 
@@ -189,7 +189,7 @@ fn who_wakes_an_idle_set_asks_for_a_tick() {
     };
     ring.demand(&id("idle"), at(0));
     ring.poll_fetch(at(0)).unwrap();
-    ring.handle_fetched(&id("idle"), fetched, at(0)).unwrap();
+    ring.end_fetch(&id("idle"), fetched, at(0)).unwrap();
     assert_eq!(ring.next_wakeup(), None, "so the host sleeps");
     assert_eq!(state(&ring, "idle", at(5)), "await");
     assert!(ring.demand(&id("idle"), at(5)), "although it is hardly overdue");
@@ -225,4 +225,25 @@ fn a_name_that_failed_waits_for_no_fetch_that_strangers_have_used_up() {
     assert_eq!(state(&ring, "shop", at(9)), "unavailable");
     assert!(!ring.demand(&id("shop"), at(9)));
     assert_eq!(state(&ring, "shop", at(10)), "await");
+}
+
+#[test]
+fn made_up_names_take_nothing_from_known_ones() {
+    let mut ring = ring(8);
+    good(&mut ring, "shop", at(0));
+    for number in 0..40 {
+        ring.demand(&id(&format!("made-up-{number}")), at(10));
+    }
+    assert_eq!(name(ring.at_hand(0, Some("new"), None, at(10))), "unavailable");
+    assert_eq!(name(ring.at_hand(0, Some("shop"), Some("rotated"), at(10))), "await");
+    assert!(ring.demand(&id("shop"), at(10)));
+}
+
+#[test]
+fn a_lost_fetch_of_a_name_that_nobody_asks_for_wakes_nobody() {
+    let mut ring = ring(8);
+    ring.demand(&id("shop"), at(0));
+    assert!(ring.poll_fetch(at(0)).is_some());
+    assert_eq!(ring.next_wakeup(), None);
+    assert_eq!(ring.poll_fetch(at(3_600)), None);
 }

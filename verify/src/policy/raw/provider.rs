@@ -274,5 +274,20 @@ pub(in crate::policy) struct RawClaimToHeader {
     /// The header; what the client sent under its name is removed.
     pub(in crate::policy) header_name: String,
     /// The claim; `a.b` reaches into objects.
-    pub(in crate::policy) claim_name: String,
+    pub(in crate::policy) claim_name: Option<String>,
+    /// The claim, as a list of names, for names with dots.
+    pub(in crate::policy) claim_path: Option<Vec<String>>,
+}
+
+impl RawStringMatcher {
+    /// Whether any of its texts holds this one.
+    pub(in crate::policy) fn contains(&self, text: &str) -> bool {
+        let regex = self.safe_regex.as_ref().map(|raw| &raw.regex);
+        let texts = [self.exact.as_ref(), self.prefix.as_ref(), self.suffix.as_ref()];
+        texts
+            .into_iter()
+            .chain([self.contains.as_ref(), regex])
+            .flatten()
+            .any(|it| it.contains(text))
+    }
 }
