@@ -9,12 +9,9 @@
 //! - [`request`] is one HTTP request.
 //! - [`gate`] is what both share.
 //! - [`host`] is the part of the proxy-wasm interface that is used here.
-//! - `entropy` is the source of randomness that there is none.
 
 #![expect(missing_docs, reason = "proxy_wasm::main! exports a function without documentation")]
 
-#[cfg(target_arch = "wasm32")]
-mod entropy;
 mod gate;
 mod host;
 mod request;

@@ -90,6 +90,12 @@ impl Algorithm {
     pub fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
+
+    /// Whether keys are RSA keys.
+    pub(crate) fn is_rsa(self) -> bool {
+        use Algorithm::{Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        matches!(self, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512)
+    }
 }
 
 impl fmt::Display for Algorithm {

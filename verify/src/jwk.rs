@@ -1,9 +1,6 @@
 //! JSON Web Keys (RFC 7517 §4): from members to a key that checks signatures of one algorithm.
 
-use jwt_compact::{
-    alg::{Hs256Key, Hs384Key, Hs512Key, Rsa, RsaPublicKey},
-    jwk::JsonWebKey,
-};
+use jwt_compact::alg::{Hs256Key, Hs384Key, Hs512Key};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "es256k")]
@@ -11,7 +8,7 @@ use crate::signature::Secp256k1Key;
 use crate::{
     algorithm::Algorithm,
     base64url,
-    signature::{Ed25519Key, Native, P256Key, P384Key, P521Key, PublicKey, Secret, VerifyingKey},
+    signature::{EcKey, Ed25519Key, Native, PublicKey, RsaKey, Secret, VerifyingKey},
 };
 
 /// Members of a JWK that only the holder of a private key has (RFC 7518 §6.2.2, §6.3.2).
@@ -132,14 +129,8 @@ fn rsa_key(
     members: &Map<String, Value>,
     algorithm: Option<Algorithm>,
 ) -> Result<Native, &'static str> {
-    let algorithm = match algorithm {
-        Some(Algorithm::Rs256) => Rsa::rs256(),
-        Some(Algorithm::Rs384) => Rsa::rs384(),
-        Some(Algorithm::Rs512) => Rsa::rs512(),
-        Some(Algorithm::Ps256) => Rsa::ps256(),
-        Some(Algorithm::Ps384) => Rsa::ps384(),
-        Some(Algorithm::Ps512) => Rsa::ps512(),
-        _ => return Err("`alg` is not supported for this `kty`"),
+    let Some(algorithm) = algorithm.filter(|algorithm| algorithm.is_rsa()) else {
+        return Err("`alg` is not supported for this `kty`");
     };
     let modulus = bytes(members, "n")?;
     let public_exponent = bytes(members, "e")?;
@@ -151,13 +142,9 @@ fn rsa_key(
     if bit_length(&public_exponent) < 2 || public_exponent.last().is_none_or(|byte| byte % 2 == 0) {
         return Err("an RSA exponent must be odd and at least 3");
     }
-    let jwk = JsonWebKey::Rsa {
-        modulus: modulus.into(),
-        public_exponent: public_exponent.into(),
-        private_parts: None,
-    };
-    let key = RsaPublicKey::try_from(&jwk).map_err(|_| "`n` and `e` are not an RSA key")?;
-    Ok(Native::Rsa(algorithm, key))
+    RsaKey::new(algorithm, &modulus, &public_exponent)
+        .map(Native::Rsa)
+        .ok_or("`n` and `e` are not an RSA key")
 }
 
 fn elliptic_curve_key(
@@ -165,20 +152,14 @@ fn elliptic_curve_key(
     algorithm: Option<Algorithm>,
 ) -> Result<Native, &'static str> {
     let off_curve = "the point is not on the curve";
+    let on_curve = |algorithm, length| {
+        let key = EcKey::new(algorithm, &point(members, length)?);
+        key.map(Native::Ec).ok_or(off_curve)
+    };
     match (members.get("crv").and_then(Value::as_str), algorithm) {
-        (Some("P-256"), Some(Algorithm::Es256)) => {
-            let key =
-                <P256Key as jwt_compact::alg::VerifyingKey<_>>::from_slice(&point(members, 32)?);
-            key.map(Native::P256).map_err(|_| off_curve)
-        }
-        (Some("P-384"), Some(Algorithm::Es384)) => {
-            let key = P384Key::from_sec1_bytes(&point(members, 48)?);
-            key.map(Native::P384).map_err(|_| off_curve)
-        }
-        (Some("P-521"), Some(Algorithm::Es512)) => {
-            let key = P521Key::from_sec1_bytes(&point(members, 66)?);
-            key.map(Native::P521).map_err(|_| off_curve)
-        }
+        (Some("P-256"), Some(Algorithm::Es256)) => on_curve(Algorithm::Es256, 32),
+        (Some("P-384"), Some(Algorithm::Es384)) => on_curve(Algorithm::Es384, 48),
+        (Some("P-521"), Some(Algorithm::Es512)) => on_curve(Algorithm::Es512, 66),
         #[cfg(feature = "es256k")]
         (Some("secp256k1"), Some(Algorithm::Es256k)) => {
             let key = Secp256k1Key::from_sec1_bytes(&point(members, 32)?);

@@ -6,20 +6,14 @@ use std::fmt;
 use jwt_compact::alg::Es256k;
 use jwt_compact::{
     AlgorithmSignature,
-    alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey},
+    alg::{Ed25519, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key},
 };
 use serde_json::{Map, Value};
 
-use super::{
-    SignatureVerifier,
-    curves::{ES384, ES512},
-};
+use super::{SignatureVerifier, ecdsa::EcKey, rsa::RsaKey};
 use crate::algorithm::Algorithm;
 
 type VerifyingKeyOf<A> = <A as jwt_compact::Algorithm>::VerifyingKey;
-pub(crate) type P256Key = VerifyingKeyOf<Es256>;
-pub(crate) type P384Key = p384::ecdsa::VerifyingKey;
-pub(crate) type P521Key = p521::ecdsa::VerifyingKey;
 #[cfg(feature = "es256k")]
 pub(crate) type Secp256k1Key = VerifyingKeyOf<Es256k>;
 pub(crate) type Ed25519Key = VerifyingKeyOf<Ed25519>;
@@ -44,10 +38,8 @@ pub(crate) enum Secret {
 /// A public key in the form that the core's own code wants.
 #[derive(Clone)]
 pub(crate) enum Native {
-    Rsa(Rsa, RsaPublicKey),
-    P256(P256Key),
-    P384(P384Key),
-    P521(P521Key),
+    Rsa(RsaKey),
+    Ec(EcKey),
     #[cfg(feature = "es256k")]
     Secp256k1(Secp256k1Key),
     Ed25519(Ed25519Key),
@@ -114,10 +106,8 @@ impl VerifyingKey {
 impl Native {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Rsa(algorithm, key) => check(algorithm, key, message, signature),
-            Self::P256(key) => check(&Es256, key, message, signature),
-            Self::P384(key) => check(&ES384, key, message, signature),
-            Self::P521(key) => check(&ES512, key, message, signature),
+            Self::Rsa(key) => key.verify(message, signature),
+            Self::Ec(key) => key.verify(message, signature),
             #[cfg(feature = "es256k")]
             Self::Secp256k1(key) => check(&<Es256k>::default(), key, message, signature),
             Self::Ed25519(key) => check(&Ed25519, key, message, signature),

@@ -1,13 +1,18 @@
 //! Checking signatures: the core's own code, and the port through which a host offers its own.
 
 mod contract;
-mod curves;
+mod ecdsa;
 mod key;
+mod rsa;
 
 #[cfg(feature = "es256k")]
 pub(crate) use self::key::Secp256k1Key;
-pub(crate) use self::key::{Ed25519Key, Native, P256Key, P384Key, P521Key, Secret, VerifyingKey};
 pub use self::{contract::check_signature_verifier, key::PublicKey};
+pub(crate) use self::{
+    ecdsa::EcKey,
+    key::{Ed25519Key, Native, Secret, VerifyingKey},
+    rsa::RsaKey,
+};
 
 /// The port to a host's own cryptography, which is often many times faster than Wasm.
 ///
