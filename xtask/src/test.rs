@@ -29,6 +29,12 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let missing = prepare(workspace)?;
     checks(workspace, &missing)?;
     let wasm = build::filter(workspace)?;
+    let core = build::core_module(workspace)?;
+    step("Checking what the Wasm modules import", || {
+        build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
+        // Whoever embeds the core has nothing to supply: no clock, no randomness, no I/O.
+        build::check_imports(&core, |_| false)
+    })?;
     let heading = "Building the programs and their tests";
     let programs = build::programs(workspace, heading, &["--bins", "--tests"])?;
     let mut counts = Counts::default();

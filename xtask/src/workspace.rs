@@ -1,7 +1,7 @@
 //! Where things are, and how cargo is called.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::Failure;
@@ -21,6 +21,11 @@ impl Workspace {
             Some(root) if root.join("Cargo.toml").is_file() => Ok(Self { root: root.to_owned() }),
             _ => Err(Failure::new("cannot find the workspace; run this as `cargo xtask`")),
         }
+    }
+
+    /// The folder of the checkout.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(crate) fn dist(&self) -> PathBuf {
