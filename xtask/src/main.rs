@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod counts;
 mod demo;
+mod fuzz;
 mod setup;
 mod steps;
 mod test;

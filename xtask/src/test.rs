@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
+use crate::fuzz;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{
     Failure, Stream, Transcript, bold, coloured, execute, read_stdout, seconds, step, tee,
@@ -40,6 +41,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let mut counts = Counts::default();
     if filter.is_empty() {
         counts += doc_tests(workspace)?;
+        fuzz::run(workspace, &missing)?;
     }
     let mut nextest = nextest(workspace, "run", &missing);
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
@@ -77,6 +79,10 @@ fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
         step(heading, || execute(&mut workspace.cargo(&words)))
     };
     cargo("Checking the format", "fmt --all --check")?;
+    cargo(
+        "Checking the format of the fuzz targets",
+        "fmt --manifest-path fuzz/Cargo.toml --check",
+    )?;
     let clippy = "clippy --locked --workspace --all-targets -- -D warnings";
     cargo("Checking lints (clippy)", clippy)?;
     step("Checking the documentation (rustdoc)", || {
