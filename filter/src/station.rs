@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use postern_verify::{Decision, Denial, Forward, Gate};
+use postern_verify::{Decision, Denial, Forward, Gate, Report};
 use proxy_wasm::types::LogLevel;
 
 use crate::host;
@@ -123,6 +123,7 @@ impl Station {
         match decision {
             Decision::Allow(forward) => self.let_pass(&forward),
             Decision::Deny(denied) => {
+                self.tell(denied.report.as_ref());
                 host::log(LogLevel::Debug, &format!("postern: denied, {}", denied.denial));
                 host::answer(&denied.answer);
                 Passage::Shut
@@ -143,14 +144,18 @@ impl Station {
         if !host::apply(forward) {
             return unavailable();
         }
-        if let Some(report) = forward.report()
-            && let Some(code) = report.code
-        {
+        self.tell(forward.report());
+        Passage::Open
+    }
+
+    /// What a rule on trial would have done, if it would have denied.
+    fn tell(&self, report: Option<&Report>) {
+        let Some(report) = report else { return };
+        if let Some(code) = report.code {
             let message = format!("postern: rule `{}` would have denied, {code}", report.rule);
             host::log(LogLevel::Info, &message);
             host::increment(self.would_deny);
         }
-        Passage::Open
     }
 
     fn may_wait(&self, context_id: u32, now: Duration) -> bool {

@@ -229,12 +229,16 @@ fn has_escape(text: &[u8]) -> bool {
 
 /// Dot segments, and empty segments between slashes.
 fn has_ambiguous_segment(path: &[u8]) -> bool {
-    let segments: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
-    let last = segments.len() - 1;
-    segments.iter().enumerate().any(|(index, segment)| {
-        let is_inner = index != 0 && index != last;
-        matches!(*segment, b"." | b"..") || (is_inner && segment.is_empty())
-    })
+    let mut segments = path.split(|byte| *byte == b'/').peekable();
+    let mut is_first = true;
+    while let Some(segment) = segments.next() {
+        let is_inner = !is_first && segments.peek().is_some();
+        if matches!(segment, b"." | b"..") || (is_inner && segment.is_empty()) {
+            return true;
+        }
+        is_first = false;
+    }
+    false
 }
 
 #[cfg(test)]

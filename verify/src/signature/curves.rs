@@ -31,7 +31,7 @@ impl<S: SignatureEncoding, const N: usize> AlgorithmSignature for FixedSignature
     }
 
     fn as_bytes(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.0.to_vec())
+        Cow::Owned(self.0.to_bytes().as_ref().to_vec())
     }
 }
 

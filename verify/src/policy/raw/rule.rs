@@ -27,7 +27,8 @@ pub(in crate::policy) struct RawRule {
     pub(in crate::policy) claims: Option<Vec<RawClaimCondition>>,
     /// How denials are answered.
     pub(in crate::policy) deny_response: Option<RawDenyResponse>,
-    /// Whether the rule is on trial: it denies nothing, and tells what it would have done.
+    /// Whether the rule is on trial: it tells what it would have done, and the next rule that matches
+    /// decides. Without one, the request passes.
     #[serde(default)]
     pub(in crate::policy) report_only: bool,
     /// The header that tells the upstream. Default `x-postern-report-only`.
@@ -144,7 +145,8 @@ pub(in crate::policy) struct RawRange {
     pub(in crate::policy) end: i64,
 }
 
-/// A query parameter, decoded; of several of one name, the first.
+/// A query parameter, decoded. A request that has it twice, or in a spelling that only some services
+/// read, is refused.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
