@@ -55,7 +55,10 @@ pub fn policy(document: &[u8]) {
             let again = Policy::parse(value.to_string().as_bytes()).expect("the same policy");
             assert!(policy.provider_names().eq(again.provider_names()));
             assert!(policy.identity_headers().eq(again.identity_headers()));
-            gate::try_out(policy, &["/", "/healthz", "/api/orders?access_token=e30.e30.AA", "/%2e%2e/"]);
+            gate::try_out(
+                policy,
+                &["/", "/healthz", "/api/orders?access_token=e30.e30.AA", "/%2e%2e/"],
+            );
         }
     }
 }

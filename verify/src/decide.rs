@@ -14,6 +14,7 @@ use crate::{
     location,
     policy::{Check, Conditions, Demand, Fallback, Need, Policy, Provider},
     request::Request,
+    revoked::RevokedSessions,
     token::{MAX_TOKEN_BYTES, UnverifiedToken},
     verified_tokens::{Validity, VerifiedTokens},
 };
@@ -48,6 +49,7 @@ pub(crate) struct Evaluation<'p, 'g, 'r> {
     policy: &'p Policy,
     keys: &'g KeyRing,
     verified: &'g mut VerifiedTokens<Arc<Identity>>,
+    revoked: &'g RevokedSessions,
     request: &'g Request<'r>,
     path: &'g str,
     now: Duration,
@@ -63,13 +65,26 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
         policy: &'p Policy,
         keys: &'g KeyRing,
         verified: &'g mut VerifiedTokens<Arc<Identity>>,
+        revoked: &'g RevokedSessions,
         request: &'g Request<'r>,
         path: &'g str,
         now: Duration,
     ) -> Self {
         let (parsed, found, failures) = (Vec::new(), SmallVec::new(), Vec::new());
         let may_wait = false;
-        Self { policy, keys, verified, request, path, now, parsed, found, failures, may_wait }
+        Self {
+            policy,
+            keys,
+            verified,
+            revoked,
+            request,
+            path,
+            now,
+            parsed,
+            found,
+            failures,
+            may_wait,
+        }
     }
 
     /// The verdict by what is demanded. A request that may not wait for keys fails for want of them.
@@ -163,6 +178,7 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
         };
         let identity = self
             .identity(check, provider, domain.as_deref(), text)
+            .and_then(|identity| self.is_alive(check, &identity).map(|()| identity))
             .and_then(|identity| meets(&identity, conditions).map(|()| identity));
         match identity {
             Ok(identity) => {
@@ -221,6 +237,16 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
             self.verified.insert(check.id, text, validity, value, bytes);
         }
         Ok(identity)
+    }
+
+    /// Cached or not: a session may have been revoked since.
+    fn is_alive(&self, check: &Check, identity: &Identity) -> Result<(), Proof> {
+        match &identity.session {
+            Some(session) if self.revoked.holds(check.provider, session, self.now) => {
+                Err(Proof::Failed(Denial::TokenRevoked))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn parse(&mut self, text: &'r [u8]) {

@@ -98,6 +98,8 @@ pub enum Denial {
     KeyUnknown,
     /// The signature does not fit. Deliberately says nothing more.
     SignatureInvalid,
+    /// The token's session has been revoked ([`crate::Gate::revoke`]).
+    TokenRevoked,
     /// The token is bound to a key by `cnf`, which a bearer cannot prove (RFC 7800 §3.1).
     KeyBindingRequired,
     /// The token is valid and has not the rule's `scopes` or `claims` (RFC 6750 §3.1).
@@ -226,6 +228,7 @@ impl Denial {
             Self::KeyUnknown => (401, InvalidToken, "key_unknown", "the token's key is not known"),
             Self::SignatureInvalid => (401, InvalidToken, "signature_invalid", "the token's signature is invalid"),
             Self::KeyBindingRequired => (401, InvalidToken, "key_binding_required", "the token is bound to a key and cannot be used as a bearer token"),
+            Self::TokenRevoked => (401, InvalidToken, "token_revoked", "the token has been revoked"),
             Self::InsufficientScope { .. } => (403, InsufficientScope, "insufficient_scope", "the token does not grant this request"),
             Self::DomainUnknown => (403, None, "domain_unknown", "the request names no domain that is served here"),
             Self::RequirementUnknown => (403, None, "requirement_unknown", "the route's requirement is not in the policy"),
@@ -300,6 +303,7 @@ mod tests {
             D::KeyUnknown,
             D::SignatureInvalid,
             D::KeyBindingRequired,
+            D::TokenRevoked,
             D::InsufficientScope { scope: String::new() },
             D::DomainUnknown,
             D::RequirementUnknown,
@@ -337,6 +341,7 @@ mod tests {
                 | D::TimeClaimInvalid { .. }
                 | D::SignatureInvalid
                 | D::KeyBindingRequired
+                | D::TokenRevoked
                 | D::InsufficientScope { .. }
                 | D::DomainUnknown
                 | D::RequirementUnknown

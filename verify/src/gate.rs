@@ -13,6 +13,7 @@ use crate::{
     key_ring::{KeyRing, KeySetId},
     policy::{Demand, DenyResponse, Policy},
     request::Request,
+    revoked::RevokedSessions,
     signature::SignatureVerifier,
     verified_tokens::{CacheCounters, VerifiedTokens},
 };
@@ -25,6 +26,7 @@ pub struct Gate {
     policy: Policy,
     keys: KeyRing,
     verified: VerifiedTokens<Arc<Identity>>,
+    revoked: RevokedSessions,
     counters: Counters,
 }
 
@@ -75,7 +77,8 @@ impl Gate {
     pub fn new(policy: Policy) -> Self {
         let keys = KeyRing::new(&policy);
         let verified = VerifiedTokens::new(policy.cache_bytes);
-        Self { policy, keys, verified, counters: Counters::default() }
+        let (revoked, counters) = (RevokedSessions::default(), Counters::default());
+        Self { policy, keys, verified, revoked, counters }
     }
 
     /// The same gate, with a host's cryptography to check signatures.
@@ -110,6 +113,20 @@ impl Gate {
         &mut self.keys
     }
 
+    /// Refuses, from now on, the tokens of a session (their `sid`, or `session`) of this provider,
+    /// counted as in [`KeySetId`], also those that the gate has verified before. `until` is when the
+    /// last of them has expired. False where there is no room: 100,000 sessions are revoked already.
+    #[must_use = "a session that was not revoked goes on"]
+    pub fn revoke(
+        &mut self,
+        provider: usize,
+        session: &str,
+        until: Duration,
+        now: Duration,
+    ) -> bool {
+        self.revoked.add(provider, session, until, now)
+    }
+
     /// What has happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -136,7 +153,7 @@ impl Gate {
     }
 
     fn judge<'r>(&mut self, request: &Request<'r>, now: Duration, may_wait: bool) -> Decision<'r> {
-        let Self { policy, keys, verified, .. } = self;
+        let Self { policy, keys, verified, revoked, .. } = self;
         let policy: &Policy = policy;
         let demanded = request.method().and_then(|method| {
             let path = request.path()?;
@@ -147,7 +164,7 @@ impl Gate {
             Err(denial) => return deny(policy, request, None, denial, Vec::new(), None),
         };
         let trial = demands.trial.map(|demand| {
-            let evaluation = Evaluation::new(policy, keys, verified, request, &path, now);
+            let evaluation = Evaluation::new(policy, keys, verified, revoked, request, &path, now);
             (demand, evaluation.judge(&demand, may_wait))
         });
         if let Some((_, (Verdict::Await(key_set), ..))) = trial {
@@ -160,7 +177,7 @@ impl Gate {
             };
         };
         let report = trial.and_then(|(demand, (verdict, ..))| report(&demand, &verdict));
-        let evaluation = Evaluation::new(policy, keys, verified, request, &path, now);
+        let evaluation = Evaluation::new(policy, keys, verified, revoked, request, &path, now);
         match evaluation.judge(&demand, may_wait) {
             (Verdict::Await(key_set), ..) => Decision::AwaitKeys(key_set),
             (Verdict::Failed(denial), _, failures) => {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     claims::Claims,
     policy::{MetadataKeys, PayloadHeader, Provider},
+    revoked::session,
     token::VerifiedToken,
 };
 
@@ -19,6 +20,8 @@ pub(crate) struct Identity {
     pub(crate) clear_route_cache: bool,
     /// The domain that it was verified for, where its provider has domains.
     pub(crate) domain: Option<Box<str>>,
+    /// The session that it belongs to, if it says so.
+    pub(crate) session: Option<Box<str>>,
     /// For the conditions of rules; only where the policy has any.
     pub(crate) claims: Option<Claims>,
 }
@@ -38,6 +41,7 @@ impl Identity {
             metadata,
             clear_route_cache: provider.clear_route_cache && changes_routing,
             domain: domain.map(Into::into),
+            session: session(token.claims()).map(Into::into),
             claims: keep_claims.then(|| token.claims().clone()),
         }
     }
@@ -62,9 +66,16 @@ impl Identity {
         let metadata = self.metadata.iter().map(|(key, value)| {
             size_of::<(String, Value)>() + ALLOCATION + key.len() + tree_bytes(value)
         });
+        let texts = [&self.domain, &self.session].into_iter().flatten();
+        let texts: usize = texts.map(|text| text.len() + ALLOCATION).sum();
         let claims = self.claims.as_ref().map_or(0, |claims| object_bytes(claims.members()));
         // Behind an `Arc`, with its two counts.
-        size_of::<Self>() + ALLOCATION + headers.sum::<usize>() + metadata.sum::<usize>() + claims
+        size_of::<Self>()
+            + ALLOCATION
+            + headers.sum::<usize>()
+            + metadata.sum::<usize>()
+            + texts
+            + claims
     }
 }
 

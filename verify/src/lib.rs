@@ -56,6 +56,7 @@ mod key_ring;
 mod location;
 mod policy;
 mod request;
+mod revoked;
 mod signature;
 mod token;
 mod verified_tokens;

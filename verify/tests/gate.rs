@@ -174,6 +174,28 @@ fn a_withdrawn_key_stops_a_cached_token_at_once() {
 }
 
 #[test]
+fn a_revoked_session_stops_at_once_cached_or_not() {
+    let (mut gate, key) = (gate(&policy(json!({}))), key(1));
+    fetch(&mut gate, &jwks(&[("a", &key)]), 0);
+    let of_session = |session: &str, serial: u64| {
+        let mut claims = claims();
+        claims["session"] = json!(session);
+        claims["jti"] = json!(serial);
+        token(&key, "a", &claims)
+    };
+    let (cached, fresh, other) = (of_session("s", 1), of_session("s", 2), of_session("t", 3));
+    assert_eq!(code(&mut gate, &cached, 1), "allow");
+    assert_eq!(code(&mut gate, &other, 1), "allow");
+    let second = |seconds| Duration::from_secs(NOW + seconds);
+    assert!(gate.revoke(0, "s", second(300), second(2)));
+    assert_eq!(code(&mut gate, &cached, 2), "token_revoked");
+    assert_eq!(code(&mut gate, &fresh, 2), "token_revoked");
+    assert_eq!(code(&mut gate, &other, 2), "allow");
+    assert_eq!(code(&mut gate, &cached, 299), "token_revoked");
+    assert_eq!(code(&mut gate, &cached, 300), "token_expired");
+}
+
+#[test]
 fn keys_that_are_too_old_vouch_for_no_cached_token() {
     let (mut gate, key) = (gate(&policy(json!({}))), key(1));
     fetch(&mut gate, &jwks(&[("a", &key)]), 0);
