@@ -167,9 +167,18 @@ impl Gate {
             let evaluation = Evaluation::new(policy, keys, verified, revoked, request, &path, now);
             (demand, evaluation.judge(&demand, may_wait))
         });
-        if let Some((_, (Verdict::Await(key_set), ..))) = trial {
-            return Decision::AwaitKeys(key_set);
-        }
+        let trial = match trial {
+            Some((_, (Verdict::Await(key_set), ..))) if demands.demand.is_none() => {
+                return Decision::AwaitKeys(key_set);
+            }
+            // A trial holds nobody up for whom another rule decides.
+            Some((demand, (Verdict::Await(key_set), found, failures))) => {
+                keys.demand(&key_set, now);
+                let denial = Denial::KeysUnavailable { retry_after: Duration::ZERO };
+                Some((demand, (Verdict::Failed(denial), found, failures)))
+            }
+            trial => trial,
+        };
         let Some(demand) = demands.demand else {
             return match trial {
                 Some((demand, outcome)) => on_trial(policy, request, demand, outcome),
