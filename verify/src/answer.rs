@@ -268,6 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn a_location_has_its_bound() {
+        let redirect = Redirect { status: 302, location: "/login?to={original_path}".to_owned() };
+        let deny_response = DenyResponse { status: None, redirect: Some(redirect) };
+        let status = |length: usize| {
+            let target = format!("/{}", "a".repeat(length));
+            let headers = vec![("accept", &b"text/html"[..])];
+            let request = Request::new("GET", target.as_bytes(), headers);
+            super::answer(&Denial::TokenMissing, &request, style(&deny_response)).status
+        };
+        assert_eq!((status(4_000), status(4_100)), (302, 401));
+    }
+
+    #[test]
     fn grpc_is_answered_in_its_own_words() {
         let plain = DenyResponse { status: Some(404), redirect: None };
         for (denial, status) in [

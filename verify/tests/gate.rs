@@ -343,6 +343,19 @@ fn a_rule_on_trial_lets_through_and_says_what_it_would_have_done() {
 }
 
 #[test]
+fn of_two_rules_on_trial_the_first_is_told() {
+    let mut policy = policy(json!({"report_only": true, "name": "first", "scopes": ["a"]}));
+    let second = json!({"match": {"prefix": "/"}, "requires": {"provider_name": "shop"},
+        "report_only": true, "name": "second"});
+    policy["rules"].as_array_mut().unwrap().push(second);
+    let (mut gate, key) = (gate(&policy), key(1));
+    fetch(&mut gate, &jwks(&[("a", &key)]), 0);
+    let (_, set) = verdict(&mut gate, &token(&key, "a", &claims()), 1);
+    let report = "deny; code=insufficient_scope; rule=first".to_owned();
+    assert_eq!(set, [("x-postern-report-only".to_owned(), report)]);
+}
+
+#[test]
 fn a_request_that_cannot_wait_is_told_so_by_its_rule() {
     let deny = json!({"deny_response": {"status": 404}});
     let (mut gate, key) = (gate(&policy(deny)), key(1));

@@ -320,7 +320,13 @@ mod tests {
         }
         assert!(holds(json!({"present": false}), &Value::Null));
         assert!(!holds(json!({"present": false}), &json!(1)));
-        assert!(!holds(json!({"present": true}), &json!({"null": null})["null"]));
+        let null = Claims::new(json!({"a": null}).as_object().unwrap().clone());
+        let present = |present: bool| {
+            let raw = json!([{"name": "a", "present": present}]);
+            let raw: Vec<RawClaimCondition> = serde_json::from_value(raw).unwrap();
+            Conditions::new(None, Some(&raw), "rule").unwrap().check(&null).is_ok()
+        };
+        assert!(present(false) && !present(true), "`null` says nothing");
     }
 
     #[test]

@@ -385,6 +385,20 @@ fn an_error_in_the_document_is_clear() {
 }
 
 #[test]
+fn a_path_without_case_has_none_in_any_script() {
+    let guard = json!({"match": {"prefix": "/kiosk", "case_sensitive": false},
+        "requires": {"provider_name": "p"}});
+    let policy =
+        json!({"providers": {"p": provider()}, "rules": [guard, {"match": {"prefix": "/"}}]});
+    let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+    for (target, open) in
+        [("/KIOSK/a", false), ("/%E2%84%AAiosk", false), ("/kiosq", true), ("/a/kiosk", true)]
+    {
+        assert_eq!(matching(&policy, "GET", target), Some(open), "{target}");
+    }
+}
+
+#[test]
 fn the_first_matching_rule_decides() {
     let requires = json!({"provider_name": "p"});
     let policy = json!({"providers": {"p": provider()}, "rules": [
