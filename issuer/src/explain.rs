@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use postern_verify::{Decision, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, Request, Step};
+use postern_verify::{Decision, End, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, Request, Step};
 
 use crate::{
     arguments::Explain,
@@ -79,10 +79,9 @@ fn hold_keys(gate: &mut Gate, explain: &Explain, now: Duration) -> Outcome {
 fn explain_token(gate: &Gate, explain: &Explain, token: &str, now: Duration) -> Outcome<bool> {
     let steps = gate.explain_token(token.as_bytes(), explain.domain.as_deref(), now);
     print_steps(&steps)?;
-    let passed = |step: &&Step| step.what == "claims" && step.outcome.is_ok();
-    let accepting: Vec<&str> =
-        steps.iter().filter(passed).map(|step| step.provider.as_str()).collect();
-    let waits = steps.last().is_some_and(|step| step.what == "keys" && step.outcome.is_ok());
+    let ends_well = steps.iter().filter(|step| step.end == Some(End::Taken));
+    let accepting: Vec<&str> = ends_well.map(|step| step.provider.as_str()).collect();
+    let waits = steps.iter().any(|step| step.end == Some(End::AwaitsKeys));
     let verdict = match accepting.as_slice() {
         [] if waits => "it waits for keys; give them with --keys".to_owned(),
         [] => "no provider of the policy takes this token".to_owned(),

@@ -8,7 +8,6 @@ use std::{
 };
 
 use postern_verify::Policy;
-use serde_json::Value;
 
 use crate::{
     arguments::{ImportPolicy, PolicyCommand},
@@ -30,12 +29,11 @@ pub(crate) fn run(command: PolicyCommand) -> Outcome<ExitCode> {
 
 fn check(file: &Path) -> Outcome<ExitCode> {
     let name = file.display();
-    let document = read(file)?;
-    let policy = Policy::parse(document.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
+    let policy =
+        Policy::parse(read(file)?.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
     let providers = count(policy.provider_names().count(), "provider");
-    let document: Value = serde_json::from_str(&document)?;
-    let rules = document.get("rules").and_then(Value::as_array).map_or(0, Vec::len);
-    print(&format!("{name}: the policy is valid: {providers}, {}\n", count(rules, "rule")))?;
+    let rules = count(policy.rule_names().count(), "rule");
+    print(&format!("{name}: the policy is valid: {providers}, {rules}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

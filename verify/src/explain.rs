@@ -24,6 +24,19 @@ pub struct Step {
     pub what: &'static str,
     /// What was found, or why it is not enough.
     pub outcome: Result<String, Denial>,
+    /// What it means for the provider's token, where this is the last step with it.
+    pub end: Option<End>,
+}
+
+/// How a provider's steps end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It takes the token.
+    Taken,
+    /// Its keys have to be fetched first.
+    AwaitsKeys,
+    /// It does not take the token, or finds none.
+    Refused,
 }
 
 impl Gate {
@@ -134,7 +147,8 @@ impl Gate {
         let keys = match self.keys().at_hand(check.provider, domain, token.key_id(), now) {
             KeysAtHand::Ready { keys, .. } => keys,
             KeysAtHand::Await => {
-                return steps.ok("keys", "they have to be fetched first".to_owned());
+                let waiting = Ok("they have to be fetched first".to_owned());
+                return steps.push("keys", waiting, Some(End::AwaitsKeys));
             }
             KeysAtHand::Unavailable { retry_after } => {
                 return steps.failed("keys", Denial::KeysUnavailable { retry_after });
@@ -146,12 +160,16 @@ impl Gate {
         let claims = signed.claims();
         let checked = SignedToken::check(signed.again(), &rules, now);
         let fits = |_: &_| "all that the provider asks for is in order".to_owned();
-        if steps.take("claims", &checked, fits).is_ok()
-            && let Some(conditions) = conditions.filter(|conditions| !conditions.is_empty())
-        {
-            let met = conditions.check(claims);
-            let _ = steps.take("rights", &met, |()| "the rule's scopes and claims".to_owned());
+        let Ok(_) = steps.take("claims", &checked, fits) else { return };
+        if self.is_revoked(check.provider, claims, now) {
+            return steps.failed("session", Denial::TokenRevoked);
         }
+        if let Some(conditions) = conditions.filter(|conditions| !conditions.is_empty()) {
+            let met = conditions.check(claims);
+            let rights = |(): &()| "the rule's scopes and claims".to_owned();
+            let Ok(()) = steps.take("rights", &met, rights) else { return };
+        }
+        steps.taken();
     }
 
     /// A need in words.
@@ -208,16 +226,23 @@ struct Steps {
 }
 
 impl Steps {
-    fn push(&mut self, what: &'static str, outcome: Result<String, Denial>) {
-        self.steps.push(Step { provider: self.provider.clone(), what, outcome });
+    fn push(&mut self, what: &'static str, outcome: Result<String, Denial>, end: Option<End>) {
+        self.steps.push(Step { provider: self.provider.clone(), what, outcome, end });
     }
 
     fn ok(&mut self, what: &'static str, found: String) {
-        self.push(what, Ok(found));
+        self.push(what, Ok(found), None);
     }
 
     fn failed(&mut self, what: &'static str, denial: Denial) {
-        self.push(what, Err(denial));
+        self.push(what, Err(denial), Some(End::Refused));
+    }
+
+    /// Nothing was wrong up to here.
+    fn taken(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.end = Some(End::Taken);
+        }
     }
 
     fn ended_by(mut self, what: &'static str, denial: Denial) -> Vec<Step> {
@@ -251,7 +276,6 @@ impl fmt::Display for Step {
             Ok(found) => ("ok", found.clone()),
             Err(denial) => ("NO", denial.to_string()),
         };
-        let subject = if self.provider.is_empty() { "" } else { self.provider.as_str() };
-        write!(formatter, "{mark}  {subject:<12} {:<10} {text}", self.what)
+        write!(formatter, "{mark}  {:<12} {:<10} {text}", self.provider, self.what)
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     answer::{Answer, Style, answer},
+    claims::Claims,
     decide::{Evaluation, Outcome, Verdict},
     denial::Denial,
     forward::{Forward, Report},
@@ -13,7 +14,7 @@ use crate::{
     key_ring::{KeyRing, KeySetId},
     policy::{Demand, DenyResponse, Policy},
     request::Request,
-    revoked::RevokedSessions,
+    revoked::{RevokedSessions, session},
     signature::SignatureVerifier,
     verified_tokens::{CacheCounters, VerifiedTokens},
 };
@@ -125,6 +126,10 @@ impl Gate {
         now: Duration,
     ) -> bool {
         self.revoked.add(provider, session, until, now)
+    }
+
+    pub(crate) fn is_revoked(&self, provider: usize, claims: &Claims, now: Duration) -> bool {
+        session(claims).is_some_and(|session| self.revoked.holds(provider, session, now))
     }
 
     /// What has happened so far.

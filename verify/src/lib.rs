@@ -66,7 +66,7 @@ pub use crate::{
     answer::Answer,
     claims::{ClaimRules, Claims},
     denial::Denial,
-    explain::Step,
+    explain::{End, Step},
     forward::{Forward, Report},
     gate::{Counters, Decision, Denied, Gate},
     jwk::KeyKinds,

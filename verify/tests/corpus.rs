@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use base64ct::{Base64, Encoding};
-use postern_verify::{Decision, Fetched, Gate, KeySetId, Policy, Request, Route};
+use postern_verify::{Decision, Fetched, Gate, KeySetId, Policy, Request, Route, Step};
 use serde_json::{Map, Value, json};
 
 #[test]
@@ -105,7 +105,18 @@ fn decide(mut gate: Gate, file: &Value, case: &Value) -> Value {
         route => Route::Requirement(text(&route["requirement_name"])),
     };
     let now = seconds(&case["now"]);
-    match gate.decide(&request, now) {
+    let steps = gate.explain(&request, now);
+    let decision = gate.decide(&request, now);
+    if let Decision::Deny(denied) = &decision {
+        let says = |step: &Step| step.outcome.as_ref().is_err_and(|why| *why == denied.denial);
+        assert!(
+            steps.iter().any(says),
+            "{}: {steps:?} do not tell {}",
+            case["name"],
+            denied.denial
+        );
+    }
+    match decision {
         Decision::AwaitKeys(key_set) => {
             let name = gate.policy().provider_names().nth(key_set.provider).unwrap();
             json!({"verdict": "await", "provider": name, "domain": key_set.domain})

@@ -16,7 +16,7 @@ use jwt_compact::{
     alg::{Es256, SigningKey},
     jwk::JsonWebKey,
 };
-use postern_verify::{Decision, Fetched, Gate, KeySetId, Policy, Request};
+use postern_verify::{Decision, Denial, Fetched, Gate, KeySetId, Policy, Request};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
@@ -189,6 +189,8 @@ fn a_revoked_session_stops_at_once_cached_or_not() {
     let second = |seconds| Duration::from_secs(NOW + seconds);
     assert!(gate.revoke(0, "s", second(300), second(2)));
     assert_eq!(code(&mut gate, &cached, 2), "token_revoked");
+    let steps = gate.explain_token(cached.as_bytes(), None, second(2));
+    assert_eq!(steps.last().unwrap().outcome, Err(Denial::TokenRevoked));
     assert_eq!(code(&mut gate, &fresh, 2), "token_revoked");
     assert_eq!(code(&mut gate, &other, 2), "allow");
     assert_eq!(code(&mut gate, &cached, 299), "token_revoked");

@@ -162,6 +162,11 @@ impl Policy {
         self.providers.iter().map(|provider| provider.name.as_str())
     }
 
+    /// Names of the rules, in their order.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
     /// What the policy says to fetch: the member that says so, such as
     /// `providers.shop.remote_jwks.http_uri`, and from where.
     pub fn http_uris(&self) -> impl Iterator<Item = (String, &HttpUri)> {
