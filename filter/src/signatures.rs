@@ -10,10 +10,9 @@ use der::{
     oid::ObjectIdentifier,
 };
 use postern_verify::{Algorithm, PublicKey, SignatureVerifier, check_signature_verifier};
-use proxy_wasm::types::LogLevel;
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
-use crate::host;
+use crate::host::{self, LogLevel};
 
 /// RFC 8017 §A.1.
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

@@ -32,11 +32,19 @@ impl Envoy {
     /// When it is missing, ends (a bad configuration), or is not ready within 30 s. The message
     /// holds the end of its log.
     pub async fn start(config: &EnvoyConfig) -> Result<Self, Failure> {
+        Self::start_with_workers(config, 2).await
+    }
+
+    /// The same, with another number of worker threads than two.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_with_workers(config: &EnvoyConfig, workers: u8) -> Result<Self, Failure> {
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
         let admin_file = folder.path().join("admin-address");
         let mut command = command(config, &folder)?;
         // Debug for the filter: what it logs at any level must not hold a token.
-        command.args(["--concurrency", "2", "--log-level", "warning"]);
+        command.args(["--concurrency", &workers.to_string(), "--log-level", "warning"]);
         command.args(["--component-log-level", "wasm:debug", "--admin-address-path"]);
         command.arg(&admin_file);
         let log = folder.path().join("envoy.log");
@@ -160,7 +168,21 @@ impl Envoy {
         .await
     }
 
-    /// One of Envoy's counters; 0 when it has never counted.
+    /// Waits until one of Envoy's counters or gauges is at `value`. The filter tells them every second.
+    ///
+    /// # Errors
+    /// When it is not within 10 s; the message says where it is then.
+    pub async fn wait_for_counter(&self, name: &str, value: u64) -> Result<(), Failure> {
+        let is_there = async || self.counter(name).await.is_ok_and(|now| now == value);
+        let waited = wait_until(name, Duration::from_secs(10), is_there).await;
+        if waited.is_err() {
+            let now = self.counter(name).await?;
+            return Err(Failure::new(format!("`{name}` is {now}, not {value}")));
+        }
+        Ok(())
+    }
+
+    /// One of Envoy's counters or gauges; 0 when it has never counted.
     ///
     /// # Errors
     /// When the admin interface does not answer.

@@ -229,7 +229,7 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
             .and_then(|signed| signed.check(&rules, self.now))
             .map_err(Proof::Failed)?;
         let identity =
-            Arc::new(Identity::new(provider, domain, &verified, self.policy.has_conditions));
+            Arc::new(Identity::new(self.policy, (check.provider, provider), domain, &verified));
         if text.len() <= provider.max_cached_token_bytes {
             let ends = verified.claims().ends(&rules).unwrap_or(Duration::MAX);
             let validity = Validity { version, verified_at: self.now, ends };

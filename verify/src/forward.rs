@@ -6,9 +6,9 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::{
-    identity::Identity,
+    identity::{Identity, Who},
     location,
-    policy::{Location, Policy},
+    policy::{Location, Policy, ProviderIndex},
     request::{Request, is_copy},
 };
 
@@ -134,6 +134,17 @@ impl<'r> Forward<'r> {
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
         let identities = self.identities.iter().flat_map(|identity| &identity.metadata);
         identities.chain(&self.metadata).map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Whom the first token speaks for, where the policy has `identity_in_metadata`.
+    #[must_use]
+    pub fn identity(&self) -> Option<Who<'_>> {
+        self.identities.iter().find_map(|identity| identity.who())
+    }
+
+    /// The providers whose tokens were verified.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = ProviderIndex> {
+        self.identities.iter().map(|identity| identity.provider)
     }
 
     /// Whether the host has to choose the route anew, by what is set now.

@@ -16,6 +16,7 @@ use crate::{
     request::Request,
     revoked::{RevokedSessions, session},
     signature::SignatureVerifier,
+    tally::{Tallies, Tally},
     verified_tokens::{CacheCounters, VerifiedTokens},
 };
 
@@ -29,6 +30,7 @@ pub struct Gate {
     verified: VerifiedTokens<Arc<Identity>>,
     revoked: RevokedSessions,
     counters: Counters,
+    tallies: Tallies,
 }
 
 /// The core's total answer to a request. Exhaustive, so that no adapter can forget a case.
@@ -50,6 +52,9 @@ pub struct Denied {
     pub denial: Denial,
     /// The name of the rule that it failed, if it was one.
     pub rule: Option<String>,
+    /// The provider whose token it needed, where it was one: the index counts
+    /// [`Policy::provider_names`].
+    pub provider: Option<usize>,
     /// What to answer.
     pub answer: Answer,
     /// Entries for the host's metadata, as of [`Forward::metadata`].
@@ -79,7 +84,8 @@ impl Gate {
         let keys = KeyRing::new(&policy);
         let verified = VerifiedTokens::new(policy.cache_bytes);
         let (revoked, counters) = (RevokedSessions::default(), Counters::default());
-        Self { policy, keys, verified, revoked, counters }
+        let tallies = Tallies::new(policy.providers.len());
+        Self { policy, keys, verified, revoked, counters, tallies }
     }
 
     /// The same gate, with a host's cryptography to check signatures.
@@ -157,6 +163,11 @@ impl Gate {
         decision
     }
 
+    /// How often which verdict was given since this was last asked; for metrics.
+    pub fn take_tallies(&mut self) -> Vec<Tally> {
+        self.tallies.take()
+    }
+
     fn judge<'r>(&mut self, request: &Request<'r>, now: Duration, may_wait: bool) -> Decision<'r> {
         let Self { policy, keys, verified, revoked, .. } = self;
         let policy: &Policy = policy;
@@ -214,8 +225,14 @@ impl Gate {
 
     fn count(&mut self, decision: &Decision<'_>) {
         let (counter, report) = match decision {
-            Decision::Allow(forward) => (&mut self.counters.allowed, forward.report()),
-            Decision::Deny(denied) => (&mut self.counters.denied, denied.report.as_ref()),
+            Decision::Allow(forward) => {
+                forward.providers().for_each(|provider| self.tallies.allow(provider));
+                (&mut self.counters.allowed, forward.report())
+            }
+            Decision::Deny(denied) => {
+                self.tallies.deny(denied.provider, denied.denial.code());
+                (&mut self.counters.denied, denied.report.as_ref())
+            }
             Decision::AwaitKeys(_) => return,
         };
         *counter = counter.saturating_add(1);
@@ -268,7 +285,8 @@ fn deny<'r>(
     };
     let answer = answer(&denial, request, style);
     let rule = rule.map(|rule| rule.name.clone());
-    Decision::Deny(Box::new(Denied { denial, rule, answer, metadata, report }))
+    let provider = demand.and_then(|demand| demand.requirement.sole_provider);
+    Decision::Deny(Box::new(Denied { denial, rule, provider, answer, metadata, report }))
 }
 
 impl fmt::Debug for Gate {

@@ -7,13 +7,36 @@ use serde_json::{Map, Value};
 
 use crate::{
     claims::Claims,
-    policy::{MetadataKeys, PayloadHeader, Provider},
+    policy::{MetadataKeys, PayloadHeader, Policy, Provider, ProviderIndex},
     revoked::session,
     token::VerifiedToken,
 };
 
+/// Whom a verified token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Who<'a> {
+    /// Whose token it is: the index counts [`crate::Policy::provider_names`].
+    pub provider: usize,
+    /// Its `iss`.
+    pub issuer: Option<&'a str>,
+    /// Its `sub`.
+    pub subject: Option<&'a str>,
+    /// The domain that it was verified for, where its provider has domains.
+    pub domain: Option<&'a str>,
+}
+
+/// `iss` and `sub`.
+struct Names {
+    issuer: Option<Box<str>>,
+    subject: Option<Box<str>>,
+}
+
 /// What one token says.
 pub(crate) struct Identity {
+    pub(crate) provider: ProviderIndex,
+    /// Only where the policy has `identity_in_metadata`.
+    names: Option<Box<Names>>,
     /// Header fields to set. Their names belong to the provider.
     pub(crate) headers: Vec<(Arc<str>, Vec<u8>)>,
     pub(crate) metadata: Vec<(String, Value)>,
@@ -27,22 +50,38 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Of a token that is this provider's.
     pub(crate) fn new(
-        provider: &Provider,
+        policy: &Policy,
+        (index, provider): (ProviderIndex, &Provider),
         domain: Option<&str>,
         token: &VerifiedToken<'_>,
-        keep_claims: bool,
     ) -> Self {
+        let claims = token.claims();
+        let names = policy.identity_in_metadata().then(|| {
+            let text = |claim: Option<&str>| claim.map(Into::into);
+            Box::new(Names {
+                issuer: text(claims.string("iss")),
+                subject: text(claims.string("sub")),
+            })
+        });
+        let claims = policy.has_conditions.then(|| claims.clone());
+        Self { provider: index, names, claims, ..Self::without_names(provider, domain, token) }
+    }
+
+    fn without_names(provider: &Provider, domain: Option<&str>, token: &VerifiedToken<'_>) -> Self {
         let headers = identity_headers(provider, token);
         let metadata = metadata(&provider.metadata, token);
         let changes_routing = !headers.is_empty() || provider.metadata.payload.is_some();
         Self {
+            provider: ProviderIndex::MAX,
+            names: None,
             headers,
             metadata,
             clear_route_cache: provider.clear_route_cache && changes_routing,
             domain: domain.map(Into::into),
             session: session(token.claims()).map(Into::into),
-            claims: keep_claims.then(|| token.claims().clone()),
+            claims: None,
         }
     }
 
@@ -53,8 +92,19 @@ impl Identity {
         domain: Option<&str>,
         token: &VerifiedToken<'_>,
     ) -> Self {
-        let identity = Self::new(provider, domain, token, false);
+        let identity = Self::without_names(provider, domain, token);
         Self { metadata: Vec::new(), clear_route_cache: false, ..identity }
+    }
+
+    /// Whom it speaks for, where the policy wants that to be told.
+    pub(crate) fn who(&self) -> Option<Who<'_>> {
+        let names = self.names.as_ref()?;
+        Some(Who {
+            provider: self.provider,
+            issuer: names.issuer.as_deref(),
+            subject: names.subject.as_deref(),
+            domain: self.domain.as_deref(),
+        })
     }
 
     /// What it weighs: at least as much as it takes up.
@@ -66,11 +116,13 @@ impl Identity {
         let metadata = self.metadata.iter().map(|(key, value)| {
             size_of::<(String, Value)>() + ALLOCATION + key.len() + tree_bytes(value)
         });
-        let texts = [&self.domain, &self.session].into_iter().flatten();
+        let names = self.names.iter().flat_map(|names| [&names.issuer, &names.subject]);
+        let texts = [&self.domain, &self.session].into_iter().chain(names).flatten();
         let texts: usize = texts.map(|text| text.len() + ALLOCATION).sum();
         let claims = self.claims.as_ref().map_or(0, |claims| object_bytes(claims.members()));
         // Behind an `Arc`, with its two counts.
         size_of::<Self>()
+            + size_of::<Names>()
             + ALLOCATION
             + headers.sum::<usize>()
             + metadata.sum::<usize>()

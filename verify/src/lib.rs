@@ -58,6 +58,7 @@ mod policy;
 mod request;
 mod revoked;
 mod signature;
+mod tally;
 mod token;
 mod verified_tokens;
 
@@ -69,12 +70,14 @@ pub use crate::{
     explain::{End, Step},
     forward::{Forward, Report},
     gate::{Counters, Decision, Denied, Gate},
+    identity::Who,
     jwk::KeyKinds,
     jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedKey},
     key_ring::{ConfigurationError, Fetch, FetchError, Fetched, KeyRing, KeySetId, KeyUpdate},
     policy::{HttpUri, Policy, PolicyError},
     request::{Request, Route},
     signature::{CoreSignatures, PublicKey, SignatureVerifier, check_signature_verifier},
+    tally::Tally,
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
     verified_tokens::CacheCounters,
 };

@@ -26,6 +26,9 @@ pub struct Fetch {
     pub accept: &'static str,
     /// Value for `If-None-Match`: the `ETag` of what is held.
     pub if_none_match: Option<Vec<u8>>,
+    /// Whether the answer may hold secrets (`dangerous_symmetric_keys`): it must not be kept where
+    /// others can read it.
+    pub may_hold_secrets: bool,
 }
 
 /// How a fetch ended.

@@ -217,6 +217,17 @@ impl KeyRing {
         slot.map(Slot::generation).unwrap_or_default()
     }
 
+    /// When the keys of a provider (counted as in [`KeySetId`]) were last known to be good; of
+    /// several domains, those of which it is longest ago. `None` where none were fetched.
+    #[must_use]
+    pub fn confirmed(&self, provider: usize) -> Option<Duration> {
+        match self.providers.get(provider)? {
+            ProviderKeys::Local { .. } => None,
+            ProviderKeys::Remote(slot) => slot.confirmed(),
+            ProviderKeys::Domains(domains) => domains.slots().filter_map(Slot::confirmed).min(),
+        }
+    }
+
     /// The keys for a token of this provider, domain and `kid`.
     pub(crate) fn at_hand(
         &self,

@@ -12,6 +12,7 @@ use super::{
     schedule::{self, Chance},
 };
 use crate::{
+    jwk::KeyKinds,
     jwk_set::{JwkSet, JwkSetError},
     policy::KeyFetching,
 };
@@ -156,6 +157,11 @@ impl Slot {
         self.used.get()
     }
 
+    /// When what is held was last known to be good.
+    pub(super) fn confirmed(&self) -> Option<Duration> {
+        self.held.as_ref().map(|held| held.confirmed)
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
@@ -249,7 +255,14 @@ impl Slot {
             Step::Configuration { source, etag } => (source, ACCEPT_CONFIGURATION, etag),
             Step::Keys(source) => (source, ACCEPT_KEYS, held_etag),
         };
-        Fetch { key_set, attempt: self.begun, source: source.clone(), accept, if_none_match }
+        Fetch {
+            key_set,
+            attempt: self.begun,
+            source: source.clone(),
+            accept,
+            if_none_match,
+            may_hold_secrets: self.fetching.key_kinds == KeyKinds::WithSecrets,
+        }
     }
 
     /// Whether this is the fetch that is under way.

@@ -56,6 +56,7 @@ pub struct Policy {
     filter_state_rules: Option<FilterStateRules>,
     bypass_cors_preflight: bool,
     pub(crate) strip_failure_response: bool,
+    identity_in_metadata: bool,
     stat_prefix: Option<String>,
     pub(crate) cache_bytes: usize,
     /// Whether any rule asks for more of a token than its validity.
@@ -146,6 +147,7 @@ impl Policy {
             filter_state_rules,
             bypass_cors_preflight: raw.bypass_cors_preflight,
             strip_failure_response: raw.strip_failure_response,
+            identity_in_metadata: raw.identity_in_metadata,
             stat_prefix: stat_prefix(raw.stat_prefix)?,
             cache_bytes: bounded_cache(cache_bytes)?,
             has_conditions: rules.iter().any(|rule| !rule.conditions.is_empty()),
@@ -194,8 +196,26 @@ impl Policy {
         self.stat_prefix.as_deref()
     }
 
-    /// Whether a service might take a header of this name for one that the policy sets.
-    pub(crate) fn is_identity_header(&self, sent: &str) -> bool {
+    /// Whether the host's metadata is to tell whom a token speaks for ([`crate::Forward::identity`]).
+    #[must_use]
+    pub fn identity_in_metadata(&self) -> bool {
+        self.identity_in_metadata
+    }
+
+    /// The keys that [`crate::Forward::metadata`] and [`crate::Denied::metadata`] may have.
+    pub fn metadata_keys(&self) -> impl Iterator<Item = &str> {
+        self.providers.iter().flat_map(|provider| provider.metadata.names())
+    }
+
+    /// Whether there are requirements that a host's route may name ([`crate::Route`]).
+    #[must_use]
+    pub fn has_named_requirements(&self) -> bool {
+        !self.requirement_map.is_empty()
+    }
+
+    /// Whether a service might take a header or trailer of this name for one that the policy sets.
+    #[must_use]
+    pub fn is_identity_header(&self, sent: &str) -> bool {
         self.identity_headers.has_copy(sent)
     }
 

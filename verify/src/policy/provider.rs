@@ -74,6 +74,13 @@ pub(crate) struct MetadataKeys {
     pub(crate) space_delimited_claims: Vec<String>,
 }
 
+impl MetadataKeys {
+    /// All keys under which something is told.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.payload, &self.header, &self.failed_status].into_iter().flatten().map(String::as_str)
+    }
+}
+
 /// A place where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {

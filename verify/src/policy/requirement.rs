@@ -22,6 +22,8 @@ pub(crate) struct Requirement {
     pub(crate) need: Need,
     /// The places of all providers that are named anywhere in it.
     pub(crate) locations: Vec<Location>,
+    /// The one provider that is named in it, if it is one.
+    pub(crate) sole_provider: Option<ProviderIndex>,
 }
 
 /// What a request needs. `allow_missing` and `allow_missing_or_failed` standing alone are kept
@@ -60,7 +62,8 @@ pub(crate) enum Fallback {
 }
 
 /// Nothing is needed.
-pub(crate) static OPEN: Requirement = Requirement { need: Need::Open, locations: Vec::new() };
+pub(crate) static OPEN: Requirement =
+    Requirement { need: Need::Open, locations: Vec::new(), sole_provider: None };
 
 impl Need {
     /// Whether this provider is named anywhere in it.
@@ -131,17 +134,19 @@ impl<'p> Compiler<'p> {
             Some(extract) if raw.members() == 1 => extract_only(extract, member)?,
             _ => self.need(raw, member, 0)?,
         };
+        let named = |index: &ProviderIndex| need.names(*index);
+        let mut indices = (0..self.providers.len()).filter(named);
+        let sole_provider = indices.next().filter(|_| indices.next().is_none());
         let mut locations = Vec::new();
         for (index, provider) in self.providers.iter().enumerate() {
-            let named = need.names(index);
-            let fresh = provider.locations.iter().filter(|_| named);
+            let fresh = provider.locations.iter().filter(|_| named(&index));
             for location in fresh {
                 if !locations.contains(location) {
                     locations.push(location.clone());
                 }
             }
         }
-        Ok(Requirement { need, locations })
+        Ok(Requirement { need, locations, sole_provider })
     }
 
     fn need(

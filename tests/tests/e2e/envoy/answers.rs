@@ -61,7 +61,7 @@ async fn a_rule_on_trial_lets_through_and_tells() {
     let spoofed = Request::get("/open").header("x-postern-report-only", "allow");
     let seen = Seen::read(&client.send(spoofed).await.unwrap()).unwrap();
     assert!(seen.all("x-postern-report-only").is_empty());
-    assert_eq!(gate.envoy.counter("wasmcustom.postern.would_deny").await.unwrap(), 1);
+    gate.envoy.wait_for_counter("wasmcustom.postern.would_deny", 1).await.unwrap();
     assert!(gate.envoy.log().contains("rule `trial` would have denied, token_malformed"));
 }
 

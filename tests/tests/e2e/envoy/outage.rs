@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postern_tests::{
-    Envoy, EnvoyConfig, ForgedKeys, Key, Protocol, Request, Upstream, base64url, now, wait_until,
+    Envoy, EnvoyConfig, ForgedKeys, Key, Protocol, Request, Upstream, base64url, now,
 };
 use serde_json::json;
 
@@ -54,13 +54,8 @@ async fn keys_that_were_fetched_outlive_the_issuer() {
     let mut forged = token.clone();
     forged.replace_range(forged.len() - 8.., "AAAAAAAA");
     let request = Request::get(API).bearer(&token);
-    // Each of Envoy's threads, two workers and the main one, has an instance of the filter and
-    // fetches for itself.
-    wait_until("keys in every thread", Duration::from_secs(10), async || {
-        envoy.log().matches("`shop` has 2 keys").count() >= 3
-    })
-    .await
-    .unwrap();
+    // From here on, each of Envoy's threads has them: one has fetched them for all.
+    envoy.wait_for_status(&request, 200, Duration::from_secs(10)).await.unwrap();
     shop.issuer.stop();
     // Longer than the key set's `max-age`: the gate has asked for a fresh one, in vain.
     let end = std::time::Instant::now() + Duration::from_secs(5);

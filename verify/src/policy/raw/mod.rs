@@ -34,6 +34,10 @@ pub(in crate::policy) struct RawPolicy {
     /// Whether CORS-preflight requests are let through, whatever the rules say.
     #[serde(default)]
     pub(in crate::policy) bypass_cors_preflight: bool,
+    /// Whether the host's metadata get to know whom a verified token speaks for: provider, issuer,
+    /// subject and domain.
+    #[serde(default)]
+    pub(in crate::policy) identity_in_metadata: bool,
     /// Whether denials have no body and a challenge that says nothing.
     #[serde(default)]
     pub(in crate::policy) strip_failure_response: bool,

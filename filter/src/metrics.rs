@@ -1,0 +1,135 @@
+//! What happened, for the proxy's statistics. The requests themselves cost no call for it: what they
+//! add up to is told on ticks.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use postern_verify::{Counters, Gate, Policy};
+
+use crate::host;
+
+/// How often the gauges are set.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
+/// The metrics of one policy in one thread. The proxy adds up those of all threads.
+pub(crate) struct Metrics {
+    /// What all names begin with.
+    prefix: String,
+    /// The host's numbers for the names that were used; none where it gives none.
+    counters: BTreeMap<String, Option<u32>>,
+    gauges: BTreeMap<String, Option<u32>>,
+    told: Counters,
+    generations: BTreeMap<usize, u64>,
+    measured: Option<Duration>,
+}
+
+impl Metrics {
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let own = policy.stat_prefix().map(|prefix| format!("{prefix}.")).unwrap_or_default();
+        Self {
+            prefix: format!("{own}postern."),
+            counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+            told: Counters::default(),
+            generations: BTreeMap::new(),
+            measured: None,
+        }
+    }
+
+    /// Tells what has happened since it was last told.
+    pub(crate) fn flush(&mut self, gate: &mut Gate) {
+        let counters = gate.counters();
+        if counters == self.told {
+            return;
+        }
+        let told = std::mem::replace(&mut self.told, counters);
+        for (name, now, before) in [
+            ("allowed", counters.allowed, told.allowed),
+            ("denied", counters.denied, told.denied),
+            ("would_deny", counters.would_deny, told.would_deny),
+            ("cache.hits", counters.cache.hits, told.cache.hits),
+            ("cache.misses", counters.cache.misses, told.cache.misses),
+            ("cache.evictions", counters.cache.evictions, told.cache.evictions),
+        ] {
+            self.count(name, now.saturating_sub(before));
+        }
+        for tally in gate.take_tallies() {
+            if let Some(code) = tally.code {
+                self.count(&format!("denied.{code}"), tally.requests);
+            }
+            let Some(provider) = tally.provider else { continue };
+            let provider = plain(gate.policy().provider_names().nth(provider).unwrap_or_default());
+            let verdict = match tally.code {
+                Some(code) => format!("provider.{provider}.denied.{code}"),
+                None => format!("provider.{provider}.allowed"),
+            };
+            self.count(&verdict, tally.requests);
+        }
+    }
+
+    /// Counts the end of a fetch.
+    pub(crate) fn count_fetch(&mut self, provider: &str, is_good: bool) {
+        let end = if is_good { "successes" } else { "failures" };
+        self.count(&format!("provider.{}.fetch.{end}", plain(provider)), 1);
+    }
+
+    /// Notes how often a provider's keys have changed.
+    pub(crate) fn set_generation(&mut self, provider: usize, generation: u64) {
+        if self.generations.insert(provider, generation) != Some(generation) {
+            self.measured = None;
+        }
+    }
+
+    /// Sets the gauges, now and then.
+    pub(crate) fn measure(&mut self, gate: &Gate, now: Duration) {
+        let lately = |then: Duration| now.abs_diff(then) < MEASURE_EVERY;
+        if self.generations.is_empty() || self.measured.is_some_and(lately) {
+            return;
+        }
+        self.measured = Some(now);
+        for (provider, generation) in self.generations.clone() {
+            let name = plain(gate.policy().provider_names().nth(provider).unwrap_or_default());
+            self.record(&format!("provider.{name}.keys.generation"), generation);
+            if let Some(confirmed) = gate.keys().confirmed(provider) {
+                let age = now.saturating_sub(confirmed).as_secs();
+                self.record(&format!("provider.{name}.keys.age_seconds"), age);
+            }
+        }
+    }
+
+    fn count(&mut self, name: &str, more: u64) {
+        if more == 0 {
+            return;
+        }
+        let id = match self.counters.get(name) {
+            Some(id) => *id,
+            None => {
+                let id = host::counter(&format!("{}{name}", self.prefix));
+                self.counters.insert(name.to_owned(), id);
+                id
+            }
+        };
+        if let Some(id) = id {
+            host::count(id, more);
+        }
+    }
+
+    fn record(&mut self, name: &str, value: u64) {
+        let id = match self.gauges.get(name) {
+            Some(id) => *id,
+            None => {
+                let id = host::gauge(&format!("{}{name}", self.prefix));
+                self.gauges.insert(name.to_owned(), id);
+                id
+            }
+        };
+        if let Some(id) = id {
+            host::record(id, value);
+        }
+    }
+}
+
+/// A provider's name as one segment of a metric's.
+fn plain(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    name.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect()
+}
