@@ -12,6 +12,7 @@ mod raw;
 mod requirement;
 mod route_match;
 mod rule;
+mod rule_index;
 #[cfg(feature = "schema")]
 mod schema;
 mod string_matcher;
@@ -34,6 +35,7 @@ pub use self::{error::PolicyError, key_source::HttpUri};
 use self::{
     raw::{RawFilterStateRules, RawPolicy, RawRequirement},
     requirement::Compiler,
+    rule_index::RuleIndex,
 };
 use crate::{
     denial::Denial,
@@ -52,6 +54,7 @@ const MAX_CACHE_BYTES: u64 = 1 << 30;
 pub struct Policy {
     pub(crate) providers: Vec<Provider>,
     rules: Vec<Rule>,
+    rule_index: RuleIndex,
     requirement_map: BTreeMap<String, Requirement>,
     filter_state_rules: Option<FilterStateRules>,
     bypass_cors_preflight: bool,
@@ -94,18 +97,39 @@ pub(crate) struct Demands<'p> {
 
 /// Header names in the order of their folded spelling, so that a copy is found by bisection.
 #[derive(Debug)]
-struct IdentityHeaders(Vec<String>);
+struct IdentityHeaders {
+    sorted: Vec<String>,
+    /// By length (the last one is of all that are longer), which first letters there are, as bits:
+    /// most headers of a request need no more.
+    first_letters: [u64; 64],
+}
 
 impl IdentityHeaders {
     fn new<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         let mut sorted: Vec<String> = names.map(str::to_owned).collect();
         sorted.sort_by_key(|name| name.bytes().map(fold).collect::<Vec<u8>>());
         sorted.dedup();
-        Self(sorted)
+        let mut first_letters = [0; 64];
+        for name in &sorted {
+            let (length, letter) = Self::shape(name);
+            if let Some(letters) = first_letters.get_mut(length) {
+                *letters |= letter;
+            }
+        }
+        Self { sorted, first_letters }
+    }
+
+    fn shape(name: &str) -> (usize, u64) {
+        let first = name.bytes().next().map_or(0, fold);
+        (name.len().min(63), 1 << (first & 63))
     }
 
     fn has_copy(&self, sent: &str) -> bool {
-        self.0.binary_search_by(|name| cmp_folded(name.as_bytes(), sent.as_bytes())).is_ok()
+        let (length, letter) = Self::shape(sent);
+        if self.first_letters.get(length).is_none_or(|letters| letters & letter == 0) {
+            return false;
+        }
+        self.sorted.binary_search_by(|name| cmp_folded(name.as_bytes(), sent.as_bytes())).is_ok()
     }
 }
 
@@ -142,7 +166,7 @@ impl Policy {
         }
         let cache_bytes = raw.verified_token_cache.map_or(DEFAULT_CACHE_BYTES, |raw| raw.max_bytes);
         let policy = Self {
-            identity_headers: IdentityHeaders(Vec::new()),
+            identity_headers: IdentityHeaders::new(std::iter::empty()),
             requirement_map,
             filter_state_rules,
             bypass_cors_preflight: raw.bypass_cors_preflight,
@@ -151,6 +175,7 @@ impl Policy {
             stat_prefix: stat_prefix(raw.stat_prefix)?,
             cache_bytes: bounded_cache(cache_bytes)?,
             has_conditions: rules.iter().any(|rule| !rule.conditions.is_empty()),
+            rule_index: RuleIndex::new(rules.iter().map(Rule::path_start)),
             providers,
             rules,
         };
@@ -181,7 +206,7 @@ impl Policy {
     /// All headers that the policy may set, in lower case. They are removed from every request
     /// that comes in, whether or not it carries a token.
     pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
-        self.identity_headers.0.iter().map(String::as_str)
+        self.identity_headers.sorted.iter().map(String::as_str)
     }
 
     /// The filter state whose value the host is to show as [`Request::filter_state`], if any.
@@ -241,7 +266,8 @@ impl Policy {
             Route::Rules => {}
         }
         let mut trial = None;
-        for rule in &self.rules {
+        let candidates = self.rule_index.candidates(path);
+        for rule in candidates.filter_map(|index| self.rules.get(index)) {
             let is_on_trial = rule.report_header.is_some();
             if (is_on_trial && trial.is_some()) || !rule.matches(request, method, path)? {
                 continue;

@@ -107,6 +107,18 @@ impl RouteMatch {
         unconditional && matches!(&self.path, PathMatch::Prefix(prefix) if prefix == "/")
     }
 
+    /// What the paths of all its requests begin with, if anything is known of that.
+    pub(super) fn path_start(&self) -> Option<&str> {
+        match &self.path {
+            PathMatch::Prefix(text) | PathMatch::SeparatedPrefix(text) | PathMatch::Exact(text)
+                if !self.ignore_case =>
+            {
+                Some(text)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it may match a request without a path, too.
     pub(super) fn is_for_connect(&self) -> bool {
         matches!(self.path, PathMatch::Connect)

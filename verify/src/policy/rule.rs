@@ -100,6 +100,11 @@ impl Rule {
         self.route.matches(request, method, path)
     }
 
+    /// What the paths of all its requests begin with, if anything is known of that.
+    pub(super) fn path_start(&self) -> Option<&str> {
+        self.route.path_start()
+    }
+
     /// Whether it opens all that a later rule means to guard.
     pub(super) fn opens_what_is_guarded_by(&self, later: &Self) -> bool {
         let is_open = |rule: &Self| matches!(rule.requirement.need, Need::Open);
