@@ -42,8 +42,8 @@ usage: cargo xtask <command> [options]
       --parts P,…         of requests,scale,memory,start (all)
       --algorithms A,…    of HS256,RS256,ES256,EdDSA (all)
       --loads L,…         of hot,zipf,new (all): one token, 10,000, each a new one
-      --rounds N          how often, in turns; the median counts (7)
-      --seconds S         how long in each round (1)
+      --rounds N          how often, in turns; the median counts (15)
+      --seconds S         how long in each round (0.25)
       --filter PATH       measure another build of the filter beside ours
 
 Environment:

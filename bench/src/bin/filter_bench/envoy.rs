@@ -53,7 +53,7 @@ impl Envoy {
             Self { child, listeners: BTreeMap::new(), ready_after: Duration::ZERO, folder };
         let admin = envoy.wait_until_ready(started)?;
         envoy.ready_after = started.elapsed();
-        envoy.listeners = listeners(&get(admin, "/listeners", &[])?);
+        envoy.listeners = listeners(&get(admin, "/listeners", "")?);
         Ok(envoy)
     }
 
@@ -85,7 +85,7 @@ impl Envoy {
     fn ready(&self) -> Option<SocketAddr> {
         let text = fs::read_to_string(self.folder.path().join("admin")).ok()?;
         let admin = text.trim().parse().ok()?;
-        let answer = get(admin, "/ready", &[]).ok()?;
+        let answer = get(admin, "/ready", "").ok()?;
         answer.starts_with("HTTP/1.1 200").then_some(admin)
     }
 }
@@ -113,12 +113,11 @@ fn listeners(text: &str) -> BTreeMap<String, SocketAddr> {
     pairs.filter_map(|(name, address)| Some((name.to_owned(), address.parse().ok()?))).collect()
 }
 
-/// One request on a connection of its own; the answer as it came.
-pub(crate) fn get(server: SocketAddr, path: &str, headers: &[&str]) -> Result<String> {
+/// One request on a connection of its own, with more header lines; the answer as it came.
+pub(crate) fn get(server: SocketAddr, path: &str, headers: &str) -> Result<String> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

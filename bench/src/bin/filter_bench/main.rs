@@ -5,11 +5,13 @@
 
 mod cores;
 mod envoy;
+mod footprint;
 mod gates;
 mod load;
 mod options;
 mod report;
 mod requests;
+mod scale;
 mod tokens;
 mod zipf;
 
@@ -27,7 +29,9 @@ fn main() -> Result<()> {
     for part in &options.parts {
         let text = match part {
             Part::Requests => measure_requests(&options)?,
-            Part::Scale | Part::Memory | Part::Start => String::new(),
+            Part::Scale => scale::measure(&options)?,
+            Part::Memory => footprint::memory(&options)?,
+            Part::Start => footprint::start(&options)?,
         };
         println!("{text}");
     }
@@ -59,12 +63,7 @@ fn signers(algorithms: &[Algorithm]) -> Result<Vec<Signer>> {
 fn gates(options: &Options, signers: &[Signer]) -> Vec<Gate> {
     let policy = gates::postern_policy(signers);
     let mut gates = vec![Gate::none(), Gate::jwt_authn(signers), Gate::jwt_authn_cache(signers)];
-    for (index, module) in options.modules().enumerate() {
-        let name = match index {
-            0 => "postern".to_owned(),
-            _ => format!("postern {}", module.display()),
-        };
-        gates.push(Gate::postern(&name, module, &policy));
-    }
+    let builds = options.named_modules();
+    gates.extend(builds.map(|(name, module)| Gate::postern(&name, module, &policy)));
     gates
 }

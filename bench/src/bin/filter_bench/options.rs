@@ -29,10 +29,10 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "hot,zipf,new")]
     pub(crate) loads: Vec<Load>,
     /// How often each listener is measured, in turns. The median counts.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 15)]
     pub(crate) rounds: usize,
-    /// How long each listener is measured in a round; `new` ends with its 5,000 tokens.
-    #[arg(long, default_value_t = 1.0)]
+    /// How long each listener is measured in a round; `new` ends with its 2,500 tokens.
+    #[arg(long, default_value_t = 0.25)]
     pub(crate) seconds: f64,
 }
 
@@ -40,6 +40,14 @@ impl Options {
     /// The builds of the filter, that of this checkout first.
     pub(crate) fn modules(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(&self.module).chain(&self.filter).map(PathBuf::as_path)
+    }
+
+    /// The same with what the report calls them.
+    pub(crate) fn named_modules(&self) -> impl Iterator<Item = (String, &Path)> {
+        self.modules().enumerate().map(|(index, module)| match index {
+            0 => ("postern".to_owned(), module),
+            _ => (format!("postern {}", module.display()), module),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::zipf;
 /// How many tokens `zipf` has.
 const POPULAR: u64 = 10_000;
 /// How many tokens `new` has in a round.
-const NEW: u64 = 5_000;
+const NEW: u64 = 2_500;
 
 /// The samples of one algorithm and load: for each round one of each gate, in the gates' order.
 pub(crate) struct Series {
@@ -51,8 +51,8 @@ pub(crate) fn check(envoy: &Envoy, gates: &[Gate], signer: &Signer) -> Result<()
     let forged: String = signature.chars().rev().collect();
     for gate in gates {
         let answer = |token: &str| {
-            let header = format!("authorization: Bearer {token}");
-            envoy::get(envoy.address(gate)?, &path, &[&header])
+            let header = format!("authorization: Bearer {token}\r\n");
+            envoy::get(envoy.address(gate)?, &path, &header)
         };
         let good = answer(&token)?;
         let identity = format!("x-identity: {}\r\n", subject(number));
@@ -93,7 +93,7 @@ fn measure_load(
         let samples = sample_all(envoy, gates, round, || Plan {
             limit: if load == Load::New { limit * 20 } else { limit },
             ..unlimited(match load {
-                Load::Hot => Box::new(std::iter::repeat(&pool).flatten().map(Vec::as_slice)),
+                Load::Hot => forever(&pool),
                 Load::Zipf => zipf::draws(&pool, round),
                 Load::New => in_order(&pool),
             })
@@ -147,8 +147,13 @@ pub(crate) fn requests(signer: &Signer, count: u64) -> Result<Vec<Vec<u8>>> {
     Ok(signer.tokens(count)?.into_iter().map(request).collect())
 }
 
+/// All of them, again and again.
+pub(crate) fn forever(pool: &[Vec<u8>]) -> load::Requests<'_> {
+    Box::new(std::iter::repeat(pool).flatten().map(Vec::as_slice))
+}
+
 /// Each of them once.
-pub(crate) fn in_order<'a>(pool: &'a [Vec<u8>]) -> load::Requests<'a> {
+pub(crate) fn in_order(pool: &[Vec<u8>]) -> load::Requests<'_> {
     Box::new(pool.iter().map(Vec::as_slice))
 }
 

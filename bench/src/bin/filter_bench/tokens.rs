@@ -73,7 +73,7 @@ impl Signer {
     /// A fresh key.
     pub(crate) fn generate(algorithm: Algorithm) -> Result<Self> {
         let (key, mut jwk) = match algorithm {
-            Algorithm::Hs256 => hmac_key(),
+            Algorithm::Hs256 => Ok(hmac_key()),
             Algorithm::Rs256 => rsa_key(),
             Algorithm::Es256 => ecdsa_key(),
             Algorithm::EdDsa => ed25519_key(),
@@ -157,11 +157,11 @@ impl Key {
     }
 }
 
-fn hmac_key() -> Result<(Key, Value)> {
+fn hmac_key() -> (Key, Value) {
     let mut secret = [0; 32];
     OsRng.fill_bytes(&mut secret);
     let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-    Ok((Key::Hmac(key), json!({"kty": "oct", "k": base64url(secret)})))
+    (Key::Hmac(key), json!({"kty": "oct", "k": base64url(secret)}))
 }
 
 fn ecdsa_key() -> Result<(Key, Value)> {

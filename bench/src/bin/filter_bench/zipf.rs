@@ -33,7 +33,7 @@ fn indices(count: usize, seed: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// SplitMix64: not random enough to keep a secret, but the same everywhere.
+/// `SplitMix64`: not random enough to keep a secret, but the same everywhere.
 struct SplitMix(u64);
 
 impl SplitMix {
