@@ -1,4 +1,4 @@
-//! What a token and a decision cost: natively, in Wasm, and in peers, in one table.
+//! What a token and a decision cost: natively, in Wasm, in peers, and in Envoy.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,12 +29,26 @@ struct Figures {
     bytes: BTreeMap<(String, String), u64>,
 }
 
-/// `cargo xtask bench verify`
+/// `cargo xtask bench verify`, `cargo xtask bench filter`
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     match options {
         [word] if word == "verify" => verify(workspace),
-        _ => Err(Failure::Usage("`bench` wants to know what: `bench verify`".to_owned())),
+        [word, options @ ..] if word == "filter" => filter(workspace, options),
+        _ => {
+            let message = "`bench` wants to know what: `bench verify` or `bench filter`";
+            Err(Failure::Usage(message.to_owned()))
+        }
     }
+}
+
+/// The program reads the options; `bench/src/bin/filter_bench/options.rs` says which there are.
+fn filter(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
+    setup::run_all(workspace)?;
+    let module = build::filter(workspace)?;
+    let program = build::filter_bench(workspace)?;
+    let mut bench = workspace.command(program);
+    bench.arg("--envoy").arg(workspace.tool("envoy")).arg("--module").arg(module);
+    step("Measuring in Envoy", || execute(bench.args(options)))
 }
 
 fn verify(workspace: &Workspace) -> Result<(), Failure> {

@@ -46,6 +46,14 @@ pub(crate) fn core_module(workspace: &Workspace) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Builds the program that measures the filter in Envoy.
+pub(crate) fn filter_bench(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    step("Building the load (release: some minutes at first)", || {
+        let package = ["--package", "postern-bench", "--bin", "filter_bench", "--release"];
+        artifact(&cargo_build(workspace, &package)?, "filter_bench")
+    })
+}
+
 /// Holds a Wasm module to the imports that its hosts have.
 pub(crate) fn check_imports(module: &Path, allowed: fn(&str) -> bool) -> Result<(), Failure> {
     let name = module.file_name().unwrap_or_default().display();

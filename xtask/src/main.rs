@@ -37,6 +37,14 @@ usage: cargo xtask <command> [options]
                   a filter narrows the tests by name, as nextest understands it
   bench verify    measure tokens and decisions, natively, in Wasm, and in peers
                   (wants Node 20 and npm)
+  bench filter [options]
+                  measure the filter in Envoy, beside jwt_authn
+      --parts P,…         of requests,scale,memory,start (all)
+      --algorithms A,…    of HS256,RS256,ES256,EdDSA (all)
+      --loads L,…         of hot,zipf,new (all): one token, 10,000, each a new one
+      --rounds N          how often, in turns; the median counts (15)
+      --seconds S         how long in each round (0.25)
+      --filter PATH       measure another build of the filter beside ours
 
 Environment:
   CI=true   a missing program is a failure, not a skipped test

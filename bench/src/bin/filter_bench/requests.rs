@@ -1,0 +1,163 @@
+//! What a request costs, by algorithm and load, listener by listener in turns.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::envoy::{self, Envoy};
+use crate::gates::Gate;
+use crate::load::{self, Plan, Sample};
+use crate::options::{Load, Options};
+use crate::tokens::{Signer, subject};
+use crate::zipf;
+
+/// How many tokens `zipf` has.
+const POPULAR: u64 = 10_000;
+/// How many tokens `new` has in a round.
+const NEW: u64 = 2_500;
+
+/// The samples of one algorithm and load: for each round one of each gate, in the gates' order.
+pub(crate) struct Series {
+    pub(crate) algorithm: &'static str,
+    pub(crate) load: Load,
+    pub(crate) rounds: Vec<Vec<Sample>>,
+}
+
+/// Measures everything that the options ask for.
+pub(crate) fn measure(
+    options: &Options,
+    envoy: &Envoy,
+    gates: &[Gate],
+    signers: &[Signer],
+) -> Result<Vec<Series>> {
+    let mut all = Vec::new();
+    for signer in signers {
+        check(envoy, gates, signer)?;
+        for load in &options.loads {
+            let rounds = measure_load(options, envoy, gates, signer, *load)?;
+            all.push(Series { algorithm: signer.algorithm.name(), load: *load, rounds });
+        }
+    }
+    Ok(all)
+}
+
+/// Holds every gate to what it is there for, so that nobody measures errors.
+pub(crate) fn check(envoy: &Envoy, gates: &[Gate], signer: &Signer) -> Result<()> {
+    let number = signer.issued();
+    let token = signer.tokens(1)?.concat();
+    let path = format!("/{}/identity", signer.algorithm.provider());
+    // Not at its end, whose bits may mean nothing.
+    let (text, signature) = token.rsplit_once('.').unwrap_or_default();
+    let forged: String = signature.chars().rev().collect();
+    for gate in gates {
+        let answer = |token: &str| {
+            let header = format!("authorization: Bearer {token}\r\n");
+            envoy::get(envoy.address(gate)?, &path, &header)
+        };
+        let good = answer(&token)?;
+        let identity = format!("x-identity: {}\r\n", subject(number));
+        let right =
+            good.starts_with("HTTP/1.1 200 ") && (good.contains(&identity) == gate.checks());
+        ensure!(right, "{} on a good {path} answers {good}", gate.name);
+        let bad = answer(&format!("{text}.{forged}"))?;
+        let status = if gate.checks() { "HTTP/1.1 401 " } else { "HTTP/1.1 200 " };
+        ensure!(bad.starts_with(status), "{} on a forged {path} answers {bad}", gate.name);
+    }
+    Ok(())
+}
+
+fn measure_load(
+    options: &Options,
+    envoy: &Envoy,
+    gates: &[Gate],
+    signer: &Signer,
+    load: Load,
+) -> Result<Vec<Vec<Sample>>> {
+    let count = match load {
+        Load::Hot => 1,
+        Load::Zipf => POPULAR,
+        Load::New => NEW,
+    };
+    eprintln!("    {} {}: {} rounds", signer.algorithm.name(), load.name(), options.rounds);
+    let mut pool = requests(signer, count)?;
+    let mut rounds = Vec::new();
+    // The first warms up: V8 compiles in the background what runs often, and caches fill.
+    for round in 0..=options.rounds {
+        if load == Load::New && round > 0 {
+            pool = requests(signer, count)?;
+        }
+        if load == Load::Zipf && round == 0 {
+            sample_all(envoy, gates, 0, || unlimited(in_order(&pool)))?;
+        }
+        let limit = Duration::from_secs_f64(options.seconds);
+        let samples = sample_all(envoy, gates, round, || Plan {
+            limit: if load == Load::New { limit * 20 } else { limit },
+            ..unlimited(match load {
+                Load::Hot => forever(&pool),
+                Load::Zipf => zipf::draws(&pool, round),
+                Load::New => in_order(&pool),
+            })
+        })?;
+        if round > 0 {
+            rounds.push(samples);
+        }
+    }
+    Ok(rounds)
+}
+
+/// One sample of each gate, in the gates' order; who is measured first changes by round.
+pub(crate) fn sample_all<'a>(
+    envoy: &Envoy,
+    gates: &[Gate],
+    round: usize,
+    plan: impl Fn() -> Plan<'a>,
+) -> Result<Vec<Sample>> {
+    let mut order: Vec<usize> = (0..gates.len()).collect();
+    order.rotate_left(round % gates.len());
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    let mut samples = Vec::new();
+    for index in order {
+        if let Some(gate) = gates.get(index) {
+            samples.push((index, load::run(envoy.address(gate)?, envoy.id(), plan())?));
+        }
+    }
+    samples.sort_by_key(|(index, _)| *index);
+    Ok(samples.into_iter().map(|(_, sample)| sample).collect())
+}
+
+/// Fresh tokens, in requests as a browser would send them.
+pub(crate) fn requests(signer: &Signer, count: u64) -> Result<Vec<Vec<u8>>> {
+    let path = signer.algorithm.provider();
+    let request = |token: String| {
+        format!(
+            "GET /{path}/orders/17?page=2 HTTP/1.1\r\n\
+             host: api.example.com\r\n\
+             user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+             accept: application/json\r\n\
+             accept-language: en-GB,en;q=0.7,de;q=0.3\r\n\
+             accept-encoding: gzip, deflate, br, zstd\r\n\
+             referer: https://shop.example.com/orders\r\n\
+             x-request-id: 2f6f1c1e-5b1a-4f0c-9d4e-0b7f2a7c9f55\r\n\
+             authorization: Bearer {token}\r\n\r\n"
+        )
+        .into_bytes()
+    };
+    Ok(signer.tokens(count)?.into_iter().map(request).collect())
+}
+
+/// All of them, again and again.
+pub(crate) fn forever(pool: &[Vec<u8>]) -> load::Requests<'_> {
+    Box::new(std::iter::repeat(pool).flatten().map(Vec::as_slice))
+}
+
+/// Each of them once.
+pub(crate) fn in_order(pool: &[Vec<u8>]) -> load::Requests<'_> {
+    Box::new(pool.iter().map(Vec::as_slice))
+}
+
+/// As long as there are requests, over the usual number of connections.
+pub(crate) fn unlimited(requests: load::Requests<'_>) -> Plan<'_> {
+    Plan { requests, limit: Duration::from_secs(600), connections: load::CONNECTIONS }
+}
