@@ -68,16 +68,16 @@ struct EcdsaSignature<'a> {
 impl SignatureVerifier for ProxySignatures {
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<bool> {
         let hash = hash(key.algorithm())?;
-        let verdict = self.with_der(key, |der| {
+        self.with_der(key, |der| {
             let signature = match curve_bytes(key.algorithm()) {
                 Some(bytes) if signature.len() != 2 * bytes => return Some(false),
                 Some(bytes) => ecdsa_der(signature, bytes)?,
                 None => signature.to_vec(),
             };
-            host::verify_signature(hash, der, &signature, message)
-        });
-        self.answered.set(self.answered.get() || verdict.is_some());
-        verdict
+            let verdict = host::verify_signature(hash, der, &signature, message);
+            self.answered.set(self.answered.get() || verdict.is_some());
+            verdict
+        })
     }
 }
 

@@ -62,7 +62,7 @@ impl<'r> Forward<'r> {
         };
         let taken: SmallVec<[&Location; 4]> =
             locations.iter().filter(|location| !stays(location)).collect();
-        forward.take_headers(&taken, request);
+        forward.take_headers(&taken, found, request);
         forward.take_cookies(&taken, request);
         forward.take_params(&taken, request);
         forward
@@ -170,10 +170,13 @@ impl<'r> Forward<'r> {
     }
 
     /// A header that holds something else than a token, such as Basic credentials, stays.
-    fn take_headers(&mut self, taken: &[&Location], request: &Request<'r>) {
+    fn take_headers(&mut self, taken: &[&Location], found: &[Found<'_>], request: &Request<'r>) {
         for location in taken {
             let Location::Header { name, .. } = location else { continue };
-            if !matches!(location::find(request, std::slice::from_ref(*location)), Ok(None)) {
+            let has_token = found.iter().any(|found| found.location == *location);
+            if has_token
+                || !matches!(location::find(request, std::slice::from_ref(*location)), Ok(None))
+            {
                 let sent = request.headers.iter().map(|field| field.0);
                 self.remove(sent.filter(|sent| is_copy(sent.as_bytes(), name)));
             }

@@ -1,5 +1,7 @@
 //! The places where a token may stand: finding it there, and taking it away.
 
+use memchr::memchr;
+
 use crate::{
     denial::Denial,
     policy::Location,
@@ -61,12 +63,18 @@ fn find_in_header<'r>(
     name: &str,
     prefix: &str,
 ) -> Result<Option<&'r [u8]>, Denial> {
-    let values = request.values_of_copies(name).flat_map(|field| field.split(|byte| *byte == b','));
     let mut count = 0;
     let mut token = None;
-    for value in values {
+    let mut look_at = |value: &'r [u8]| {
         count += 1;
         token = token.or(token_behind(value.trim_ascii_start(), prefix.as_bytes()));
+    };
+    for field in request.values_of_copies(name) {
+        // Nearly all have none, and are long.
+        match memchr(b',', field) {
+            None => look_at(field),
+            Some(_) => field.split(|byte| *byte == b',').for_each(&mut look_at),
+        }
     }
     match token {
         Some(_) if count > 1 => Err(Denial::MultipleTokens),

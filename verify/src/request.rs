@@ -153,7 +153,8 @@ pub(crate) fn decode_path(raw: &[u8]) -> Option<Cow<'_, str>> {
 /// Whether some service would read `sent` as `name`: upstreams in the CGI tradition read `X_User` as
 /// `X-User`, and some fold every sign and ignore case.
 pub(crate) fn is_copy(sent: &[u8], name: &str) -> bool {
-    sent.len() == name.len() && cmp_folded(sent, name.as_bytes()).is_eq()
+    sent.len() == name.len()
+        && (sent == name.as_bytes() || cmp_folded(sent, name.as_bytes()).is_eq())
 }
 
 /// The order in which copies of one name are equal.

@@ -83,14 +83,17 @@ impl Fields {
         let (mut target, mut authority) = (&b""[..], &b""[..]);
         for field in fields {
             let (name, value) = field?;
+            if !name.starts_with(':') {
+                headers.push((name, value));
+                continue;
+            }
             let text = || std::str::from_utf8(value).unwrap_or_default();
             match name {
                 ":method" => method = text(),
                 ":scheme" => scheme = text(),
                 ":path" => target = value,
                 ":authority" => authority = value,
-                name if name.starts_with(':') => {}
-                name => headers.push((name, value)),
+                _ => {}
             }
         }
         let mut request = Request::new(method, target, headers);
