@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -20,6 +22,7 @@ use crate::Failure;
 pub struct KeyServer {
     address: SocketAddr,
     answering: watch::Sender<bool>,
+    requests: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -33,14 +36,22 @@ impl KeyServer {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed())?;
         let address = listener.local_addr().map_err(failed())?;
         let (answering, told) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, Bytes::from(key_set.to_string()), told));
-        Ok(Self { address, answering, task })
+        let requests = Arc::default();
+        let key_set = Bytes::from(key_set.to_string());
+        let task = tokio::spawn(serve(listener, key_set, told, Arc::clone(&requests)));
+        Ok(Self { address, answering, requests, task })
     }
 
     /// The port that it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// How many requests have come.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     /// Answers everyone who waits, and from now on at once.
@@ -55,10 +66,16 @@ impl Drop for KeyServer {
     }
 }
 
-async fn serve(listener: TcpListener, key_set: Bytes, told: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    key_set: Bytes,
+    told: watch::Receiver<bool>,
+    requests: Arc<AtomicU64>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (key_set, told) = (key_set.clone(), told.clone());
+        let (key_set, told, requests) = (key_set.clone(), told.clone(), Arc::clone(&requests));
         let answer = service_fn(move |_| {
+            requests.fetch_add(1, Ordering::SeqCst);
             let (key_set, mut told) = (key_set.clone(), told.clone());
             async move {
                 // An error means that the test is over.
