@@ -18,9 +18,9 @@ use crate::tokens::{Algorithm, Signer};
 /// How often each Envoy is started.
 const STARTS: usize = 5;
 /// So many worker threads are compared with one.
-const WORKERS: u32 = 3;
+const WORKERS: u32 = 9;
 /// Enough connections for each of them.
-const CONNECTIONS: usize = 48;
+const CONNECTIONS: usize = 144;
 /// How many tokens the filter is shown to see what it keeps.
 const TOKENS: u64 = 10_000;
 

@@ -94,7 +94,7 @@ fn measure_load(
             limit: if load == Load::New { limit * 20 } else { limit },
             ..unlimited(match load {
                 Load::Hot => forever(&pool),
-                Load::Zipf => zipf::draws(&pool, round),
+                Load::Zipf => zipf::draws(&pool, 1.0, round),
                 Load::New => in_order(&pool),
             })
         })?;
