@@ -25,7 +25,7 @@ use crate::tokens::{Algorithm, Signer};
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    println!("{}", module_sizes(&options)?);
+    println!("{}", footprint::size(&options)?);
     for part in &options.parts {
         let text = match part {
             Part::Requests => measure_requests(&options)?,
@@ -36,15 +36,6 @@ fn main() -> Result<()> {
         println!("{text}");
     }
     Ok(())
-}
-
-fn module_sizes(options: &Options) -> Result<String> {
-    let mut lines = Vec::new();
-    for module in options.modules() {
-        let bytes = std::fs::metadata(module)?.len();
-        lines.push(format!("`{}`: {} KiB", module.display(), bytes.div_ceil(1024)));
-    }
-    Ok(format!("{}\n", lines.join("\n")))
 }
 
 fn measure_requests(options: &Options) -> Result<String> {
