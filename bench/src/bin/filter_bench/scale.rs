@@ -46,13 +46,14 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
     }
     eprintln!("    large caches and policies: {} rounds", options.rounds);
     let limit = Duration::from_secs_f64(options.seconds);
-    let plan = |requests| Plan { limit, ..unlimited(requests) };
     let (mut rounds, mut strewn) = (Vec::new(), Vec::new());
     for round in 0..=options.rounds {
-        let samples = sample_all(&envoy, &gates, round, || plan(forever(&hot)))?;
+        let samples =
+            sample_all(&envoy, &gates, round, || Plan { limit, ..unlimited(forever(&hot)) })?;
         let mut others = Vec::new();
         for build in &builds {
-            others.push(sample(&envoy, &gates, build.full, plan(zipf::draws(&many, 0.0, round)))?);
+            let any = Plan { limit, ..unlimited(zipf::draws(&many, 0.0, round)) };
+            others.push(sample(&envoy, &gates, build.full, any)?);
         }
         if round > 0 {
             rounds.push(samples);

@@ -1,22 +1,24 @@
 //! Draws by Zipf's law, the same in every run.
 
-use crate::load::Requests;
-
 /// After so many draws they begin anew.
 const DRAWS: usize = 1 << 16;
 
 /// Requests without end: the `n`-th of them is `1/n` to the power of `exponent` times as frequent
 /// as the first. With 0 all of them are as frequent.
-pub(crate) fn draws(pool: &[Vec<u8>], exponent: f64, seed: usize) -> Requests<'_> {
+pub(crate) fn draws(
+    pool: &[Vec<u8>],
+    exponent: f64,
+    seed: usize,
+) -> impl Iterator<Item = &[u8]> + Send {
     let draws: Vec<usize> = indices(pool.len(), exponent, seed as u64).take(DRAWS).collect();
     let requests: Vec<&[u8]> =
         draws.into_iter().filter_map(|index| pool.get(index)).map(Vec::as_slice).collect();
     let mut next = 0;
-    Box::new(std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let request = requests.get(next).copied();
         next = (next + 1) % requests.len().max(1);
         request
-    }))
+    })
 }
 
 /// Indices below `count`, without end.
