@@ -18,7 +18,6 @@ mod zipf;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::envoy::Envoy;
 use crate::gates::Gate;
 use crate::options::{Options, Part};
 use crate::tokens::{Algorithm, Signer};
@@ -41,8 +40,7 @@ fn main() -> Result<()> {
 fn measure_requests(options: &Options) -> Result<String> {
     let signers = signers(&options.algorithms)?;
     let gates = gates(options, &signers);
-    let envoy = Envoy::start_pinned(&options.envoy, &gates)?;
-    let series = requests::measure(options, &envoy, &gates, &signers)?;
+    let series = requests::measure(options, &gates, &signers)?;
     Ok(report::requests(&gates, &series))
 }
 

@@ -23,18 +23,19 @@ pub(crate) struct Series {
     pub(crate) rounds: Vec<Vec<Sample>>,
 }
 
-/// Measures everything that the options ask for.
+/// Measures everything that the options ask for, each load in an Envoy of its own: what one leaves
+/// in a cache would be in the way of the next.
 pub(crate) fn measure(
     options: &Options,
-    envoy: &Envoy,
     gates: &[Gate],
     signers: &[Signer],
 ) -> Result<Vec<Series>> {
     let mut all = Vec::new();
     for signer in signers {
-        check(envoy, gates, signer)?;
         for load in &options.loads {
-            let rounds = measure_load(options, envoy, gates, signer, *load)?;
+            let envoy = Envoy::start_pinned(&options.envoy, gates)?;
+            check(&envoy, gates, signer)?;
+            let rounds = measure_load(options, &envoy, gates, signer, *load)?;
             all.push(Series { algorithm: signer.algorithm.name(), load: *load, rounds });
         }
     }
@@ -81,7 +82,7 @@ fn measure_load(
     eprintln!("    {} {}: {} rounds", signer.algorithm.name(), load.name(), options.rounds);
     let mut pool = requests(signer, count)?;
     let mut rounds = Vec::new();
-    // The first warms up: V8 compiles in the background what runs often, and caches fill.
+    // The first warms up.
     for round in 0..=options.rounds {
         if load == Load::New && round > 0 {
             pool = requests(signer, count)?;
