@@ -11,16 +11,20 @@ use crate::envoy::Envoy;
 use crate::gates::{self, Gate};
 use crate::load::{self, Plan};
 use crate::options::Options;
-use crate::report::Figures;
+use crate::report::{Figures, judged};
 use crate::requests::{forever, in_order, requests, unlimited};
 use crate::tokens::{Algorithm, Signer};
 
 /// How often each Envoy is started.
 const STARTS: usize = 5;
+/// Milliseconds that a start with the filter may take.
+const START_TARGET: f64 = 300.0;
+/// KiB that the module may have.
+const SIZE_TARGET: f64 = 700.0;
 /// So many worker threads are compared with one.
-const WORKERS: u32 = 3;
+const WORKERS: u32 = 9;
 /// Enough connections for each of them.
-const CONNECTIONS: usize = 48;
+const CONNECTIONS: usize = 144;
 /// How many tokens the filter is shown to see what it keeps.
 const TOKENS: u64 = 10_000;
 
@@ -30,6 +34,17 @@ fn candidates(options: &Options, signers: &[Signer]) -> Vec<Gate> {
     let builds =
         options.named_modules().map(|(name, module)| Gate::postern(&name, module, &policy));
     std::iter::once(Gate::none()).chain(builds).collect()
+}
+
+/// The modules' sizes.
+pub(crate) fn size(options: &Options) -> Result<String> {
+    let mut text = "| listener | module, KiB |\n|---|---|\n".to_owned();
+    for (name, module) in options.named_modules() {
+        #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
+        let kibibytes = std::fs::metadata(module)?.len() as f64 / 1024.0;
+        let _ = writeln!(text, "| {name} | {} |", judged(kibibytes, Some(SIZE_TARGET)));
+    }
+    Ok(text)
 }
 
 /// From the start of the process until it answers that it is ready. Markdown.
@@ -44,10 +59,12 @@ pub(crate) fn start(options: &Options) -> Result<String> {
             times.push(envoy.ready_after.as_secs_f64() * 1e3);
         }
     }
-    let mut text = "| listener | start to ready, ms | ± |\n|---|---:|---:|\n".to_owned();
+    let mut text = "| listener | start to ready, ms | ± |\n|---|---|---:|\n".to_owned();
     for (gate, times) in gates.iter().zip(times) {
         let times = Figures::new(times);
-        let _ = writeln!(text, "| {} | {:.0} | {:.0} |", gate.name, times.median(), times.spread());
+        let target = gate.checks().then_some(START_TARGET);
+        let median = judged(times.median(), target);
+        let _ = writeln!(text, "| {} | {median} | {:.2} |", gate.name, times.spread());
     }
     Ok(text)
 }

@@ -19,12 +19,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The part at the beginning that does not count, as a divisor.
 const RAMP: u32 = 10;
 
-/// Requests as they go over the wire.
-pub(crate) type Requests<'a> = Box<dyn Iterator<Item = &'a [u8]> + Send + 'a>;
-
-/// What to send, until there are no more or time is up.
+/// What to send: requests as they go over the wire, until there are no more or time is up.
 pub(crate) struct Plan<'a> {
-    pub(crate) requests: Requests<'a>,
+    pub(crate) requests: Box<dyn Iterator<Item = &'a [u8]> + Send + 'a>,
     pub(crate) limit: Duration,
     pub(crate) connections: usize,
 }

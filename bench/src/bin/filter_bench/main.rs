@@ -18,14 +18,13 @@ mod zipf;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::envoy::Envoy;
 use crate::gates::Gate;
 use crate::options::{Options, Part};
 use crate::tokens::{Algorithm, Signer};
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    println!("{}", module_sizes(&options)?);
+    println!("{}", footprint::size(&options)?);
     for part in &options.parts {
         let text = match part {
             Part::Requests => measure_requests(&options)?,
@@ -38,20 +37,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn module_sizes(options: &Options) -> Result<String> {
-    let mut lines = Vec::new();
-    for module in options.modules() {
-        let bytes = std::fs::metadata(module)?.len();
-        lines.push(format!("`{}`: {} KiB", module.display(), bytes.div_ceil(1024)));
-    }
-    Ok(format!("{}\n", lines.join("\n")))
-}
-
 fn measure_requests(options: &Options) -> Result<String> {
     let signers = signers(&options.algorithms)?;
     let gates = gates(options, &signers);
-    let envoy = Envoy::start_pinned(&options.envoy, &gates)?;
-    let series = requests::measure(options, &envoy, &gates, &signers)?;
+    let series = requests::measure(options, &gates, &signers)?;
     Ok(report::requests(&gates, &series))
 }
 

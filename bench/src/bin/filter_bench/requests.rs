@@ -23,18 +23,19 @@ pub(crate) struct Series {
     pub(crate) rounds: Vec<Vec<Sample>>,
 }
 
-/// Measures everything that the options ask for.
+/// Measures everything that the options ask for, each load in an Envoy of its own: what one leaves
+/// in a cache would be in the way of the next.
 pub(crate) fn measure(
     options: &Options,
-    envoy: &Envoy,
     gates: &[Gate],
     signers: &[Signer],
 ) -> Result<Vec<Series>> {
     let mut all = Vec::new();
     for signer in signers {
-        check(envoy, gates, signer)?;
         for load in &options.loads {
-            let rounds = measure_load(options, envoy, gates, signer, *load)?;
+            let envoy = Envoy::start_pinned(&options.envoy, gates)?;
+            check(&envoy, gates, signer)?;
+            let rounds = measure_load(options, &envoy, gates, signer, *load)?;
             all.push(Series { algorithm: signer.algorithm.name(), load: *load, rounds });
         }
     }
@@ -81,22 +82,23 @@ fn measure_load(
     eprintln!("    {} {}: {} rounds", signer.algorithm.name(), load.name(), options.rounds);
     let mut pool = requests(signer, count)?;
     let mut rounds = Vec::new();
-    // The first warms up: V8 compiles in the background what runs often, and caches fill.
+    // The first warms up.
     for round in 0..=options.rounds {
         if load == Load::New && round > 0 {
             pool = requests(signer, count)?;
         }
         if load == Load::Zipf && round == 0 {
-            sample_all(envoy, gates, 0, || unlimited(in_order(&pool)))?;
+            // The popular ones last, so that they are what a small cache holds.
+            sample_all(envoy, gates, 0, || unlimited(in_order(&pool).rev()))?;
         }
         let limit = Duration::from_secs_f64(options.seconds);
         let samples = sample_all(envoy, gates, round, || Plan {
             limit: if load == Load::New { limit * 20 } else { limit },
-            ..unlimited(match load {
-                Load::Hot => forever(&pool),
-                Load::Zipf => zipf::draws(&pool, round),
-                Load::New => in_order(&pool),
-            })
+            ..match load {
+                Load::Hot => unlimited(forever(&pool)),
+                Load::Zipf => unlimited(zipf::draws(&pool, 1.0, round)),
+                Load::New => unlimited(in_order(&pool)),
+            }
         })?;
         if round > 0 {
             rounds.push(samples);
@@ -148,16 +150,22 @@ pub(crate) fn requests(signer: &Signer, count: u64) -> Result<Vec<Vec<u8>>> {
 }
 
 /// All of them, again and again.
-pub(crate) fn forever(pool: &[Vec<u8>]) -> load::Requests<'_> {
-    Box::new(std::iter::repeat(pool).flatten().map(Vec::as_slice))
+pub(crate) fn forever(pool: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> + Send {
+    std::iter::repeat(pool).flatten().map(Vec::as_slice)
 }
 
 /// Each of them once.
-pub(crate) fn in_order(pool: &[Vec<u8>]) -> load::Requests<'_> {
-    Box::new(pool.iter().map(Vec::as_slice))
+pub(crate) fn in_order(
+    pool: &[Vec<u8>],
+) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + Send {
+    pool.iter().map(Vec::as_slice)
 }
 
 /// As long as there are requests, over the usual number of connections.
-pub(crate) fn unlimited(requests: load::Requests<'_>) -> Plan<'_> {
-    Plan { requests, limit: Duration::from_secs(600), connections: load::CONNECTIONS }
+pub(crate) fn unlimited<'a>(requests: impl Iterator<Item = &'a [u8]> + Send + 'a) -> Plan<'a> {
+    Plan {
+        requests: Box::new(requests),
+        limit: Duration::from_secs(600),
+        connections: load::CONNECTIONS,
+    }
 }

@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::report::{Figures, added, cpu};
 use crate::requests::{check, forever, in_order, requests, sample_all, unlimited};
 use crate::tokens::{Algorithm, Signer};
+use crate::zipf;
 
 /// How many tokens the full cache holds.
 const TOKENS: u64 = 100_000;
@@ -45,13 +46,14 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
     }
     eprintln!("    large caches and policies: {} rounds", options.rounds);
     let limit = Duration::from_secs_f64(options.seconds);
-    let plan = |requests| Plan { limit, ..unlimited(requests) };
     let (mut rounds, mut strewn) = (Vec::new(), Vec::new());
     for round in 0..=options.rounds {
-        let samples = sample_all(&envoy, &gates, round, || plan(forever(&hot)))?;
+        let samples =
+            sample_all(&envoy, &gates, round, || Plan { limit, ..unlimited(forever(&hot)) })?;
         let mut others = Vec::new();
         for build in &builds {
-            others.push(sample(&envoy, &gates, build.full, plan(in_order(&many)))?);
+            let any = Plan { limit, ..unlimited(zipf::draws(&many, 0.0, round)) };
+            others.push(sample(&envoy, &gates, build.full, any)?);
         }
         if round > 0 {
             rounds.push(samples);
@@ -106,7 +108,7 @@ fn table(builds: &[Build], rounds: &[Vec<Sample>], strewn: &[Vec<Sample>]) -> St
             let label = format!("{}: {kind}", build.name);
             row(&label, added(rounds, gate, 0), added(rounds, gate, build.small));
         }
-        let label = format!("{}: cache of {TOKENS} tokens, all of them in turn", build.name);
+        let label = format!("{}: cache of {TOKENS} tokens, any of them", build.name);
         row(&label, strewn_added(rounds, strewn, place, 0), {
             strewn_added(rounds, strewn, place, build.small)
         });

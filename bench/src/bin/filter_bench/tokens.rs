@@ -8,12 +8,14 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use clap::ValueEnum;
 use jwt_compact::alg::{ModulusBits, Rsa};
 use jwt_compact::jwk::JsonWebKey;
+use pkcs8::EncodePrivateKey;
 use rand_core::{OsRng, RngCore};
+use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair,
 };
-use ring::{hmac, rsa};
 use serde_json::{Value, json};
 
 /// What is signed with.
@@ -54,6 +56,9 @@ impl Algorithm {
 /// The `aud` of all tokens.
 pub(crate) const AUDIENCE: &str = "shop";
 
+/// How many RSA keys are made until one is taken.
+const GENERATION_ATTEMPTS: u32 = 8;
+
 /// A key of an algorithm.
 pub(crate) struct Signer {
     pub(crate) algorithm: Algorithm,
@@ -64,7 +69,7 @@ pub(crate) struct Signer {
 
 enum Key {
     Hmac(hmac::Key),
-    Rsa(Box<rsa::KeyPair>),
+    Rsa(Box<RsaKeyPair>),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
@@ -183,26 +188,18 @@ fn ed25519_key() -> Result<(Key, Value)> {
     Ok((Key::Ed25519(key), jwk))
 }
 
-/// ring signs, but makes no RSA keys.
+/// ring signs, but makes no RSA keys; and it holds keys to more rules than `rsa` makes them by.
 fn rsa_key() -> Result<(Key, Value)> {
-    let (key, public) =
-        Rsa::generate(&mut OsRng, ModulusBits::TwoKibibytes).map_err(|error| anyhow!("{error}"))?;
-    let numbers = serde_json::to_value(JsonWebKey::from(key.as_ref()))?;
-    let number = |name: &str| -> Result<Vec<u8>> {
-        let text = numbers.get(name).and_then(Value::as_str).context("a number is missing")?;
-        Base64UrlUnpadded::decode_vec(text).map_err(|error| anyhow!("{error}"))
-    };
-    let components = rsa::KeyPairComponents {
-        public_key: rsa::PublicKeyComponents { n: number("n")?, e: number("e")? },
-        d: number("d")?,
-        p: number("p")?,
-        q: number("q")?,
-        dP: number("dp")?,
-        dQ: number("dq")?,
-        qInv: number("qi")?,
-    };
-    let key = rsa::KeyPair::from_components(&components)?;
-    Ok((Key::Rsa(Box::new(key)), serde_json::to_value(JsonWebKey::from(public.as_ref()))?))
+    for _ in 0..GENERATION_ATTEMPTS {
+        let (key, public) = Rsa::generate(&mut OsRng, ModulusBits::TwoKibibytes)
+            .map_err(|error| anyhow!("{error}"))?;
+        let document = key.as_ref().to_pkcs8_der().map_err(|error| anyhow!("{error}"))?;
+        if let Ok(key) = RsaKeyPair::from_pkcs8(document.as_bytes()) {
+            let jwk = serde_json::to_value(JsonWebKey::from(public.as_ref()))?;
+            return Ok((Key::Rsa(Box::new(key)), jwk));
+        }
+    }
+    Err(anyhow!("none was accepted"))
 }
 
 fn base64url(bytes: impl AsRef<[u8]>) -> String {

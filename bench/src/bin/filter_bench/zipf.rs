@@ -1,29 +1,32 @@
-//! Draws whose popularity is Zipf's, the same in every run.
-
-use crate::load::Requests;
+//! Draws by Zipf's law, the same in every run.
 
 /// After so many draws they begin anew.
 const DRAWS: usize = 1 << 16;
 
-/// Requests without end: the `n`-th of them is `1/n` times as frequent as the first.
-pub(crate) fn draws(pool: &[Vec<u8>], seed: usize) -> Requests<'_> {
-    let draws: Vec<usize> = indices(pool.len(), seed as u64).take(DRAWS).collect();
+/// Requests without end: the `n`-th of them is `1/n` to the power of `exponent` times as frequent
+/// as the first. With 0 all of them are as frequent.
+pub(crate) fn draws(
+    pool: &[Vec<u8>],
+    exponent: f64,
+    seed: usize,
+) -> impl Iterator<Item = &[u8]> + Send {
+    let draws: Vec<usize> = indices(pool.len(), exponent, seed as u64).take(DRAWS).collect();
     let requests: Vec<&[u8]> =
         draws.into_iter().filter_map(|index| pool.get(index)).map(Vec::as_slice).collect();
     let mut next = 0;
-    Box::new(std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let request = requests.get(next).copied();
         next = (next + 1) % requests.len().max(1);
         request
-    }))
+    })
 }
 
 /// Indices below `count`, without end.
-fn indices(count: usize, seed: u64) -> impl Iterator<Item = usize> {
+fn indices(count: usize, exponent: f64, seed: u64) -> impl Iterator<Item = usize> {
     let mut sum = 0.0;
     let mut sums = Vec::with_capacity(count);
     for rank in 1..=u32::try_from(count).unwrap_or(u32::MAX) {
-        sum += 1.0 / f64::from(rank);
+        sum += f64::from(rank).powf(-exponent);
         sums.push(sum);
     }
     let mut random = SplitMix(seed);
@@ -54,7 +57,7 @@ mod tests {
     #[test]
     fn the_first_is_drawn_ten_times_as_often_as_the_tenth() {
         let mut counts = vec![0_u32; 10_000];
-        indices(10_000, 1).take(1_000_000).for_each(|index| counts[index] += 1);
+        indices(10_000, 1.0, 1).take(1_000_000).for_each(|index| counts[index] += 1);
         let ratio = f64::from(counts[0]) / f64::from(counts[9]);
         assert!((9.0..11.0).contains(&ratio), "{ratio}");
         // 1 / H(10000)
