@@ -79,7 +79,7 @@ pub async fn run(options: Options) -> Result<Report, Failure> {
         forger: Forger::new()?,
         ended: AtomicBool::new(false),
     });
-    let (mut stage, server) = Stage::open(&scene.knowledge).await?;
+    let (mut stage, server) = Stage::open(options, &scene.knowledge).await?;
     let counts = Counts::default();
     let mut others = at_the_issuer(options, &scene, &stage, server, &counts);
     let start = Instant::now();

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::knowledge::Knowledge;
 use super::{API, AUDIT, PASSWORD, SHOP, USERNAME, VAULT, VAULT_DOMAIN};
-use super::{disturbance, since_epoch};
+use super::{Options, disturbance, since_epoch};
 use crate::{Envoy, EnvoyConfig, Failure, Issuer, LogLevel, Upstream};
 
 /// The shortest that the issuer offers, so that expiry is seen often.
@@ -16,6 +16,10 @@ const SHOP_TOKEN_LIFETIME: &str = "10";
 const VAULT_TOKEN_LIFETIME: &str = "60";
 /// A set that may be kept for 1 s may be rotated after 3 s.
 const JWKS_MAX_AGE: &str = "1";
+/// Of the cache of verified tokens, per thread: room for the tokens that live, and full before the
+/// warm-up is over. The 8 MiB that are its default would fill for most of an hour, which looks like
+/// memory that grows.
+const CACHE_BYTES_PER_SESSION: usize = 4096;
 
 /// The running programs; they end when this is dropped, Envoy first.
 pub(super) struct Stage {
@@ -28,7 +32,10 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts everything; returns the issuer's server, too, for the one who kills it.
-    pub(super) async fn open(knowledge: &Knowledge) -> Result<(Self, Issuer), Failure> {
+    pub(super) async fn open(
+        options: Options,
+        knowledge: &Knowledge,
+    ) -> Result<(Self, Issuer), Failure> {
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for the issuer"))?;
         let mut server = Issuer::new(folder.path())?;
         let data = Arc::new(Issuer::on_port(folder.path(), server.port()));
@@ -42,7 +49,7 @@ impl Stage {
         server.start().await?;
         let upstream = Upstream::start(0).await?;
         let config = EnvoyConfig::for_test(server.port(), upstream.port())?;
-        let config = config.policy(&policy(&server.url()))?;
+        let config = config.policy(&policy(&server.url(), options))?;
         let envoy = Envoy::start_logging(&config, LogLevel::Warning).await?;
         knowledge.issuer_answers(since_epoch());
         for domain in [SHOP, VAULT_DOMAIN] {
@@ -55,7 +62,7 @@ impl Stage {
 }
 
 /// The policy of `envoy.yaml`, for two domains, and with times that fit a rotation every 5 s.
-fn policy(issuer: &str) -> Value {
+fn policy(issuer: &str, options: Options) -> Value {
     let provider = |domain: &str| {
         json!({
             "issuer": format!("{issuer}/{domain}"),
@@ -83,5 +90,6 @@ fn policy(issuer: &str) -> Value {
             { "match": { "path": VAULT }, "requires": { "provider_name": VAULT_DOMAIN } },
             { "match": { "path": AUDIT }, "requires": { "provider_and_audiences": audit } },
         ],
+        "verified_token_cache": { "max_bytes": CACHE_BYTES_PER_SESSION * options.sessions },
     })
 }
