@@ -54,14 +54,14 @@ const USERNAME: &str = "ada";
 const PASSWORD: &str = "correct-horse-battery-staple";
 
 const ROTATION_PERIOD: Duration = Duration::from_secs(5);
-/// Nothing is asked of the gate so shortly before and after a token's expiry.
+/// What the gate says so shortly before and after a token's expiry is not judged.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
-/// How long the issuer has to answer in time before the gate has to know a change of its keys: the set's
-/// `max-age` of 1 s, the longest wait of 1 s after a failure, and 1 s for the fetch. It is what the
-/// issuer's own rule of rotation allows for.
+/// How long the issuer has to answer in time before the gate has to know a change of its keys: the
+/// set's `max-age` of 1 s, the longest wait of 1 s after a failure, and 1 s for the fetch. It is
+/// what the issuer's own rule of rotation allows for.
 const LEARNING_TIME: Duration = Duration::from_secs(3);
 /// What Envoy's memory may grow by after the warm-up, by the line that is fitted to it, in MiB.
-const GROWTH_LIMIT_MIB: f64 = 8.0;
+const GROWTH_LIMIT_MIB: f64 = 4.0;
 /// Between two lines that tell how it goes.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(30);
 

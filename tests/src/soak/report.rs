@@ -83,7 +83,7 @@ impl Report {
     }
 
     fn requests(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{:<36} {:<24} {:>10}", "class", "verdict", "requests")?;
+        writeln!(formatter, "{:<47} {:<24} {:>10}", "class", "verdict", "requests")?;
         for (class, verdict, count) in self.tally.rows() {
             let free = if class.expected() == Expected::Either { " (left out)" } else { "" };
             let class = format!("{class}{free}");
