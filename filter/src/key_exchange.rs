@@ -113,8 +113,7 @@ impl Answer {
 
 /// What to do about a fetch, for a thread that has taken the news up to number `taken` from its
 /// source.
-pub(crate) fn turn(fetch: &Fetch, taken: u64, now: Duration) -> Turn {
-    let place = Place::of(fetch);
+pub(crate) fn turn(place: &Place, fetch: &Fetch, taken: u64, now: Duration) -> Turn {
     for _ in 0..MAX_TRIES {
         let (mut record, version) = place.read();
         if let Some(news) = record.news(taken, now) {
@@ -161,14 +160,14 @@ pub(crate) fn completed(fetch: &Fetch, answer: Answer) -> Answer {
 }
 
 /// Where a record is, and whose it has to be.
-struct Place {
+pub(crate) struct Place {
     key: String,
     source: String,
 }
 
 impl Place {
     /// What may be a secret to one policy is not shared with another.
-    fn of(fetch: &Fetch) -> Self {
+    pub(crate) fn of(fetch: &Fetch) -> Self {
         let source = &fetch.source;
         let kind = if fetch.may_hold_secrets { "secret " } else { "" };
         let source = format!(
@@ -186,6 +185,15 @@ impl Place {
             None => format!("postern {source}"),
         };
         Self { key, source }
+    }
+
+    /// What is fetched from where.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub(crate) fn into_source(self) -> String {
+        self.source
     }
 
     /// What stands there, and its version.

@@ -3,14 +3,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use postern_verify::{Fetch, Gate, KeySetId, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyError};
+use postern_verify::{Fetch, Gate, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyError};
 
 use crate::{
     exports::Action,
     host::{self, LogLevel},
-    key_exchange::{self, Answer, News, Turn},
+    key_exchange::{self, Answer, News, Place, Turn},
     metrics::Metrics,
-    signatures,
+    signatures::ProxySignatures,
     station::{Passage, Station},
 };
 
@@ -23,7 +23,7 @@ const LONGEST_TICK: Duration = Duration::from_secs(1);
 const MAX_WOKEN: usize = 16;
 /// How many fetches are started in one callback; the next ones follow with the next tick.
 const MAX_STARTED: usize = 64;
-/// How many key sets' news are kept in mind; who forgets takes the same ones again.
+/// Of how many sources it is kept in mind which news were taken; who forgets takes them again.
 const MAX_TAKEN: usize = 4096;
 /// How many keys that were left out are logged for one key set.
 const MAX_LOGGED_KEYS: usize = 4;
@@ -42,8 +42,9 @@ struct Post {
     calls: BTreeMap<u32, Fetch>,
     /// Fetches that another thread is making, or may be.
     followed: Vec<Fetch>,
-    /// The last news of each key set that were taken.
-    taken: BTreeMap<KeySetId, u64>,
+    /// The last news of each source that were taken. A key set may have two: its issuer's
+    /// configuration comes first.
+    taken: BTreeMap<String, u64>,
 }
 
 impl Plugin {
@@ -163,8 +164,9 @@ impl Post {
 
     /// Takes what another thread has fetched, waits for it, or fetches.
     fn see_to(&mut self, fetch: Fetch, now: Duration) {
-        let taken = self.taken.get(&fetch.key_set).copied().unwrap_or_default();
-        match key_exchange::turn(&fetch, taken, now) {
+        let place = Place::of(&fetch);
+        let taken = self.taken.get(place.source()).copied().unwrap_or_default();
+        match key_exchange::turn(&place, &fetch, taken, now) {
             Turn::Take(news) => self.take(&fetch, &news),
             Turn::Follow => self.followed.push(fetch),
             Turn::Lead { etag } => match host::dispatch(&fetch, etag.as_deref()) {
@@ -216,7 +218,7 @@ impl Post {
         if self.taken.len() >= MAX_TAKEN {
             self.taken.clear();
         }
-        self.taken.insert(fetch.key_set.clone(), number);
+        self.taken.insert(Place::of(fetch).into_source(), number);
         if fetch.key_set.domain.is_none() {
             self.metrics.set_generation(fetch.key_set.provider, generation);
         }
@@ -254,11 +256,9 @@ fn log_update(name: &str, keys: usize, skipped: &[String]) {
 /// The threads of a fleet start at many times, and so they do not all fetch at one.
 fn gate(policy: Policy) -> Gate {
     let seed = host::now().and_then(|now| u64::try_from(now.as_nanos()).ok());
-    let gate = Gate::new(policy).with_jitter_seed(seed.unwrap_or_default());
-    match signatures::of_the_proxy() {
-        Some(signatures) => gate.with_signatures(Box::new(signatures)),
-        None => gate,
-    }
+    Gate::new(policy)
+        .with_jitter_seed(seed.unwrap_or_default())
+        .with_signatures(Box::new(ProxySignatures::default()))
 }
 
 /// Envoy reaches a key set through a cluster only, so here `cluster` is not optional.

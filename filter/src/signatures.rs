@@ -1,7 +1,10 @@
 //! The proxy's own cryptography, through its foreign function `verify_signature`: many times as fast
 //! as Wasm. Envoy has it for RSASSA-PKCS1-v1_5 and for ECDSA; the core does the rest.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use der::{
@@ -9,7 +12,7 @@ use der::{
     asn1::{AnyRef, BitStringRef, Null, UintRef},
     oid::ObjectIdentifier,
 };
-use postern_verify::{Algorithm, PublicKey, SignatureVerifier, check_signature_verifier};
+use postern_verify::{Algorithm, PublicKey, SignatureVerifier, check_signature_algorithm};
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use crate::host::{self, LogLevel};
@@ -26,26 +29,20 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 /// form anew now and then.
 const MAX_KEYS: usize = 256;
 
-/// The proxy's cryptography, if there is any and it does what it has to.
-pub(crate) fn of_the_proxy() -> Option<ProxySignatures> {
-    let signatures = ProxySignatures::default();
-    match check_signature_verifier(&signatures) {
-        Ok(()) if signatures.answers() => {
-            host::log(LogLevel::Info, "postern: the proxy's cryptography checks signatures");
-            Some(signatures)
-        }
-        Ok(()) => None,
-        Err(wrong) => {
-            let message = format!("postern: the proxy's cryptography is not used: {wrong}");
-            host::log(LogLevel::Warn, &message);
-            None
-        }
-    }
-}
-
-/// Asks the proxy. Where it does not answer, the core does.
+/// Asks the proxy, for algorithms that it is known to check as it has to. Where it does not answer,
+/// the core does.
+///
+/// That is found out when a key of an algorithm is first used, once in a process: at the start it
+/// would be a tenth of a second, most of it for curves that hardly anyone uses.
 #[derive(Default)]
 pub(crate) struct ProxySignatures {
+    proxy: Proxy,
+    trusted: RefCell<BTreeMap<&'static str, bool>>,
+}
+
+/// The proxy, trusted or not.
+#[derive(Default)]
+struct Proxy {
     /// Keys as DER of a `SubjectPublicKeyInfo`.
     keys: RefCell<Vec<(PublicKey, Vec<u8>)>>,
     answered: Cell<bool>,
@@ -67,6 +64,23 @@ struct EcdsaSignature<'a> {
 
 impl SignatureVerifier for ProxySignatures {
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<bool> {
+        hash(key.algorithm())?;
+        let is_trusted = self.is_trusted(key.algorithm())?;
+        if is_trusted { self.proxy.verify(key, message, signature) } else { None }
+    }
+}
+
+impl ProxySignatures {
+    /// Whether the proxy checks signatures of this algorithm as it has to.
+    fn is_trusted(&self, algorithm: Algorithm) -> Option<bool> {
+        let mut trusted = self.trusted.try_borrow_mut().ok()?;
+        let name = algorithm.name();
+        Some(*trusted.entry(name).or_insert_with(|| self.proxy.is_to_be_trusted(algorithm)))
+    }
+}
+
+impl SignatureVerifier for Proxy {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<bool> {
         let hash = hash(key.algorithm())?;
         self.with_der(key, |der| {
             let signature = match curve_bytes(key.algorithm()) {
@@ -81,10 +95,24 @@ impl SignatureVerifier for ProxySignatures {
     }
 }
 
-impl ProxySignatures {
-    /// Whether the proxy has ever answered.
-    fn answers(&self) -> bool {
-        self.answered.get()
+impl Proxy {
+    /// What another thread has found out, or what the proxy answers to the core's questions.
+    fn is_to_be_trusted(&self, algorithm: Algorithm) -> bool {
+        let key = format!("postern signatures {}", algorithm.name());
+        if let Some((known, _)) = host::shared(&key) {
+            return known == [1];
+        }
+        self.answered.set(false);
+        let found = check_signature_algorithm(self, algorithm);
+        let is_trusted = found.is_ok() && self.answered.get();
+        let (level, message) = match found {
+            Err(wrong) => (LogLevel::Warn, format!("does not, and is not asked: {wrong}")),
+            Ok(()) if is_trusted => (LogLevel::Info, format!("checks {}", algorithm.name())),
+            Ok(()) => (LogLevel::Info, format!("has no {}", algorithm.name())),
+        };
+        host::log(level, &format!("postern: the proxy's cryptography {message}"));
+        host::share(&key, &[u8::from(is_trusted)], 0);
+        is_trusted
     }
 
     fn with_der<T>(&self, key: &PublicKey, ask: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {

@@ -16,6 +16,24 @@ use crate::{
 /// Compiling the filter is most of it; two Envoys at a time on two cores.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// How much the filter logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Each denial.
+    Debug,
+    /// What goes wrong.
+    Warning,
+}
+
+impl LogLevel {
+    fn of_the_filter(self) -> &'static str {
+        match self {
+            Self::Debug => "wasm:debug",
+            Self::Warning => "wasm:warning",
+        }
+    }
+}
+
 /// A running Envoy, until it is dropped.
 #[derive(Debug)]
 pub struct Envoy {
@@ -32,7 +50,8 @@ impl Envoy {
     /// When it is missing, ends (a bad configuration), or is not ready within 30 s. The message
     /// holds the end of its log.
     pub async fn start(config: &EnvoyConfig) -> Result<Self, Failure> {
-        Self::start_with_workers(config, 2).await
+        // What the filter logs at any level must not hold a token.
+        Self::start_as(config, 2, LogLevel::Debug).await
     }
 
     /// The same, with another number of worker threads than two.
@@ -40,12 +59,23 @@ impl Envoy {
     /// # Errors
     /// As [`Envoy::start`].
     pub async fn start_with_workers(config: &EnvoyConfig, workers: u8) -> Result<Self, Failure> {
+        Self::start_as(config, workers, LogLevel::Debug).await
+    }
+
+    /// The same, with another level for what the filter logs.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_logging(config: &EnvoyConfig, level: LogLevel) -> Result<Self, Failure> {
+        Self::start_as(config, 2, level).await
+    }
+
+    async fn start_as(config: &EnvoyConfig, workers: u8, level: LogLevel) -> Result<Self, Failure> {
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
         let admin_file = folder.path().join("admin-address");
         let mut command = command(config, &folder)?;
-        // Debug for the filter: what it logs at any level must not hold a token.
         command.args(["--concurrency", &workers.to_string(), "--log-level", "warning"]);
-        command.args(["--component-log-level", "wasm:debug", "--admin-address-path"]);
+        command.args(["--component-log-level", level.of_the_filter(), "--admin-address-path"]);
         command.arg(&admin_file);
         let log = folder.path().join("envoy.log");
         let mut process = Process::start("envoy", &mut command, &log)?;
@@ -87,6 +117,14 @@ impl Envoy {
     #[must_use]
     pub fn admin(&self) -> Client {
         Client::new(Protocol::Http1, self.admin)
+    }
+
+    /// Its resident memory, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64, Failure> {
+        self.process.resident_bytes()
     }
 
     /// All that it has logged.

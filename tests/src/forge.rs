@@ -126,7 +126,17 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
 /// The claims of a token, unchecked; `null` when it has none.
 #[must_use]
 pub fn claims_of(token: &str) -> Value {
-    let part = token.split('.').nth(1).unwrap_or_default();
+    part_of(token, 1)
+}
+
+/// The header of a token, unchecked; `null` when it has none.
+#[must_use]
+pub fn header_of(token: &str) -> Value {
+    part_of(token, 0)
+}
+
+fn part_of(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap_or_default();
     let bytes = Base64UrlUnpadded::decode_vec(part).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }

@@ -13,13 +13,14 @@ mod issuer;
 mod key_server;
 mod process;
 mod programs;
+pub mod soak;
 pub mod tour;
 mod upstream;
 
 pub use config::EnvoyConfig;
-pub use envoy::Envoy;
+pub use envoy::{Envoy, LogLevel};
 pub use failure::Failure;
-pub use forge::{ForgedKeys, Key, base64url, claims_of, now};
+pub use forge::{ForgedKeys, Key, base64url, claims_of, header_of, now};
 pub use http::{Client, Protocol, Request, Response, send_raw};
 pub use issuer::Issuer;
 pub use key_server::KeyServer;

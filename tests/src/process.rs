@@ -53,6 +53,16 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
+    /// The resident memory of the program, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64, Failure> {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(file).map_err(Failure::while_doing(self.name))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let unread = || Failure::new(format!("{} has no `VmRSS`", self.name));
+        kibibytes.map(|kibibytes| kibibytes * 1024).ok_or_else(unread)
+    }
+
     /// Ends the program without a chance to clean up.
     pub(crate) fn kill(&mut self) {
         // An error means that it has ended already.

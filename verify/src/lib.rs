@@ -76,7 +76,10 @@ pub use crate::{
     key_ring::{ConfigurationError, Fetch, FetchError, Fetched, KeyRing, KeySetId, KeyUpdate},
     policy::{HttpUri, Policy, PolicyError},
     request::{Request, Route},
-    signature::{CoreSignatures, PublicKey, SignatureVerifier, check_signature_verifier},
+    signature::{
+        CoreSignatures, PublicKey, SignatureVerifier, check_signature_algorithm,
+        check_signature_verifier,
+    },
     tally::Tally,
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
     verified_tokens::CacheCounters,

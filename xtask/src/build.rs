@@ -8,10 +8,11 @@ use crate::steps::{Failure, read_stdout, step};
 use crate::wasm;
 use crate::workspace::Workspace;
 
-/// What cargo built for the demo and the tests.
+/// What cargo built for the demo, the soak and the tests.
 pub(crate) struct Programs {
     pub(crate) issuer: PathBuf,
     pub(crate) tour: PathBuf,
+    pub(crate) soak: PathBuf,
 }
 
 /// `cargo xtask build`
@@ -79,7 +80,11 @@ pub(crate) fn programs(
 ) -> Result<Programs, Failure> {
     step(heading, || {
         let messages = cargo_build(workspace, &[&["--workspace"], targets].concat())?;
-        Ok(Programs { issuer: artifact(&messages, "postern")?, tour: artifact(&messages, "tour")? })
+        Ok(Programs {
+            issuer: artifact(&messages, "postern")?,
+            tour: artifact(&messages, "tour")?,
+            soak: artifact(&messages, "soak")?,
+        })
     })
 }
 

@@ -1,4 +1,4 @@
-//! Postern's commands for those who work on it: `cargo xtask setup|build|demo|test|bench`.
+//! Postern's commands for those who work on it: `cargo xtask setup|build|demo|test|soak|bench`.
 //!
 //! Only the standard library, so that the first command on a fresh clone starts in seconds.
 
@@ -7,8 +7,10 @@ mod build;
 mod counts;
 mod demo;
 mod fuzz;
+mod npm;
 mod peers;
 mod setup;
+mod soak;
 mod steps;
 mod test;
 mod vectors;
@@ -21,7 +23,7 @@ use steps::Failure;
 use workspace::Workspace;
 
 const USAGE: &str = "\
-Postern's set-up, build, demo, test and bench commands.
+Postern's set-up, build, demo, test, soak and bench commands.
 
 usage: cargo xtask <command> [options]
 
@@ -35,6 +37,9 @@ usage: cargo xtask <command> [options]
       --port-admin N      Envoy's admin port (9901)
   test [filter]   format, lints, documentation, licences, builds and every test;
                   a filter narrows the tests by name, as nextest understands it
+  soak [--minutes N]  load on a real Envoy for 10 minutes, while keys rotate, the issuer is
+                  killed and sessions are revoked: non-zero at a wrong verdict, or
+                  where memory grows. A minute of it is one of the tests
   bench verify    measure tokens and decisions, natively, in Wasm, and in peers
                   (wants Node 20 and npm)
   bench filter [options]
@@ -80,6 +85,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "build" => no_options(options).and_then(|()| build::ship(&workspace))?,
         "demo" => demo::run(&workspace, options)?,
         "test" => test::run(&workspace, options)?,
+        "soak" => soak::run(&workspace, options)?,
         "bench" => bench::run(&workspace, options)?,
         unknown => return Err(Failure::Usage(format!("unknown command `{unknown}`"))),
     }

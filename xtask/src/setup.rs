@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::npm;
 use crate::peers;
 use crate::steps::{Failure, execute, read_stdout, step};
 use crate::vectors;
@@ -33,7 +34,12 @@ pub(crate) fn run_all(workspace: &Workspace) -> Result<(), Failure> {
 
 /// Installs what is missing for the tests too. Where one thing cannot be had, the others are.
 pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
-    together([run_all(workspace), vectors::fetch(workspace), peers::install(workspace)])
+    together([
+        run_all(workspace),
+        vectors::fetch(workspace),
+        peers::install(workspace),
+        npm::ISTIO_SCHEMAS.install(workspace),
+    ])
 }
 
 /// One failure of all that there were.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
 use crate::fuzz;
+use crate::npm;
 use crate::peers;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{
@@ -15,14 +16,18 @@ use crate::vectors;
 use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
-const NEEDS: [(&str, &str); 3] = [
+const NEEDS: [(&str, &str); 4] = [
     ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
     (PEERS, "package(postern-tests) & binary(differential)"),
+    (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
 ];
 
 /// What verdicts are compared with.
 const PEERS: &str = "the peers `jose` (npm, by Node.js 20) and `joserfc` (PyPI)";
+
+/// What Istio's resources are validated with.
+const ISTIO_SCHEMAS: &str = "Istio's schemas (npm's @kubernetes-models/istio, by Node.js 20)";
 
 /// Test vectors that others made; they are not part of this repository.
 const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
@@ -73,6 +78,9 @@ fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
     }
     if !peers::are_there(workspace) {
         missing.push(PEERS);
+    }
+    if !npm::ISTIO_SCHEMAS.are_there(workspace) {
+        missing.push(ISTIO_SCHEMAS);
     }
     if missing.contains(&"cargo-nextest") {
         return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));

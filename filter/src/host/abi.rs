@@ -78,6 +78,13 @@ mod raw {
             value: *const u8,
             value_size: usize,
         ) -> u32;
+        pub(super) fn proxy_add_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_remove_header_map_value(
             map: u32,
             name: *const u8,
@@ -209,6 +216,12 @@ pub(crate) fn replace(map: MapType, name: &str, value: &[u8]) -> Result<(), Refu
     done(unsafe {
         raw::proxy_replace_header_map_value(map as u32, name, size, value.as_ptr(), bytes)
     })
+}
+
+/// Adds a field, whatever there is of its name.
+pub(crate) fn add(map: MapType, name: &str, value: &[u8]) -> Result<(), Refused> {
+    let (name, size, bytes) = (name.as_ptr(), name.len(), value.len());
+    done(unsafe { raw::proxy_add_header_map_value(map as u32, name, size, value.as_ptr(), bytes) })
 }
 
 /// Removes all fields of a name.

@@ -108,9 +108,16 @@ impl Slot {
         if self.is_lapsed(held, now) || (!knows && may_learn) {
             return KeysAtHand::Await;
         }
+        // Nobody is called unauthorized where strangers have used up what would tell,
         if !knows && self.may_ask(now) {
-            // Strangers have used up what would tell: nobody is called unauthorized for that.
             return KeysAtHand::Unavailable { retry_after: OVERDUE };
+        }
+        // or where the issuer could not be asked.
+        if !knows && self.is_backing_off(now) {
+            let retry_after = self.next_attempt.saturating_sub(now);
+            return KeysAtHand::Unavailable {
+                retry_after: retry_after.min(self.fetching.max_back_off),
+            };
         }
         KeysAtHand::Ready { keys: &held.keys, version: held.version }
     }

@@ -9,7 +9,10 @@ pub(crate) use self::key::Secp256k1Key;
 pub(crate) use self::key::{
     Ed25519Key, Native, P256Key, P384Key, P521Key, RsaKey, Secret, VerifyingKey,
 };
-pub use self::{contract::check_signature_verifier, key::PublicKey};
+pub use self::{
+    contract::{check_signature_algorithm, check_signature_verifier},
+    key::PublicKey,
+};
 
 /// The port to a host's own cryptography, which is often many times faster than Wasm.
 ///

@@ -45,14 +45,14 @@ async fn a_known_token_takes_one_call_to_read_the_clock_one_to_read_and_one_for_
     ];
     for (request, changes) in [
         // The token stays: two claims.
-        (&bearer, &["proxy_replace_header_map_value"; 2][..]),
+        (&bearer, &["proxy_add_header_map_value"; 2][..]),
         // The cookie goes: one change more.
         (
             &request,
             &[
                 "proxy_remove_header_map_value",
-                "proxy_replace_header_map_value",
-                "proxy_replace_header_map_value",
+                "proxy_add_header_map_value",
+                "proxy_add_header_map_value",
             ],
         ),
     ] {

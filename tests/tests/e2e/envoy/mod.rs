@@ -14,4 +14,5 @@ mod metrics;
 mod one_fetch;
 mod outage;
 mod places;
+mod soak;
 mod waiting;

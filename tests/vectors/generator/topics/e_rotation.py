@@ -32,8 +32,8 @@ case("next-seen-after-refetch", "the fetch has brought it", PASS, "k-3", got("be
 case("next-unknown-after-refetch", "the fetch has not brought it", deny("key_unknown"), "k-3", got("before", at=NOW - 6), {"status": 304})
 case(
     "next-unknown-after-failed-refetch",
-    "an unknown key stays unknown, not 503: there are keys",
-    deny("key_unknown"),
+    "the issuer could not be asked for the key, so nobody is called unauthorized",
+    deny("keys_unavailable", retry_after="1"),
     "k-3",
     got("before", at=NOW - 6),
     {"failed": True},

@@ -1,0 +1,62 @@
+//! Tokens that look like the issuer's and are not.
+
+use super::ledger::Specimen;
+use super::random::Random;
+use crate::{Failure, ForgedKeys, Key, base64url, claims_of};
+
+/// Who makes them: keys of their own, and what they have seen of others.
+pub(super) struct Forger {
+    keys: ForgedKeys,
+}
+
+impl Forger {
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self { keys: ForgedKeys::generate()? })
+    }
+
+    /// A token like this one that nobody may take.
+    pub(super) fn forge(&self, genuine: &Specimen, random: &Random) -> String {
+        let (header, claims, signature) = parts(&genuine.token);
+        match random.below(6) {
+            0 => {
+                let mut changed = signature.to_owned();
+                let at = random.below(changed.len());
+                let other = if changed.get(at..=at) == Some("A") { "B" } else { "A" };
+                changed.replace_range(at..=at, other);
+                format!("{header}.{claims}.{changed}")
+            }
+            1 => format!("{header}.{}.{signature}", Self::other_claims(genuine)),
+            // The right `kid`, and another's key.
+            2 => self.signed(&header_of_key(&genuine.key_id, "ES256"), claims, false),
+            // A `kid` of nobody.
+            3 => self.signed(&header_of_key("es", "ES256"), claims, false),
+            // The public key's name for a secret.
+            4 => self.signed(&header_of_key(&genuine.key_id, "HS256"), claims, true),
+            _ => format!("{}.{claims}.", base64url(header_of_key(&genuine.key_id, "none"))),
+        }
+    }
+
+    fn other_claims(genuine: &Specimen) -> String {
+        let mut claims = claims_of(&genuine.token);
+        if let Some(claims) = claims.as_object_mut() {
+            claims.insert("sub".to_owned(), "admin".into());
+        }
+        base64url(claims.to_string())
+    }
+
+    fn signed(&self, header: &str, claims: &str, with_secret: bool) -> String {
+        let message = format!("{}.{claims}", base64url(header));
+        let key = if with_secret { Key::Hs256(b"public") } else { Key::Es256 };
+        format!("{message}.{}", base64url(self.keys.signature(key, message.as_bytes())))
+    }
+}
+
+fn header_of_key(key_id: &str, algorithm: &str) -> String {
+    format!(r#"{{"alg":"{algorithm}","kid":"{key_id}","typ":"at+jwt"}}"#)
+}
+
+fn parts(token: &str) -> (&str, &str, &str) {
+    let mut parts = token.splitn(3, '.');
+    let mut next = || parts.next().unwrap_or_default();
+    (next(), next(), next())
+}
