@@ -2,6 +2,7 @@
 
 mod answers;
 mod configuration;
+mod corpus;
 mod headers;
 mod journey;
 mod keys;
