@@ -4,6 +4,7 @@
 //! with the built filter, the real [`Issuer`] as a process of its own, and an [`Upstream`]
 //! that answers with what reached it. Everything listens on the loopback interface only.
 
+mod clock;
 mod config;
 mod envoy;
 mod failure;
@@ -11,12 +12,14 @@ mod forge;
 mod http;
 mod issuer;
 mod key_server;
+mod live_envoy;
 mod process;
 mod programs;
 pub mod soak;
 pub mod tour;
 mod upstream;
 
+pub use clock::SetClock;
 pub use config::EnvoyConfig;
 pub use envoy::{Envoy, LogLevel};
 pub use failure::Failure;
@@ -24,6 +27,8 @@ pub use forge::{ForgedKeys, Key, base64url, claims_of, header_of, now};
 pub use http::{Client, Protocol, Request, Response, send_raw};
 pub use issuer::Issuer;
 pub use key_server::KeyServer;
+pub use live_envoy::LiveEnvoy;
 pub use process::wait_until;
+pub(crate) use programs::clock_library;
 pub use programs::{envoy_program, filter_module, postern_program, workspace_root};
 pub use upstream::{Seen, Upstream};

@@ -40,15 +40,30 @@ pub fn postern_program() -> Result<PathBuf, Failure> {
     if let Some(path) = std::env::var_os("POSTERN_BIN") {
         return existing(path.into(), "`POSTERN_BIN` names no file");
     }
-    let built = BUILT.get_or_init(build_postern).clone();
+    let built = BUILT.get_or_init(|| build("postern", &["--workspace", "--bins"])).clone();
     built.ok_or_else(|| Failure::new("`cargo build --package postern-issuer` failed"))
 }
 
-fn build_postern() -> Option<PathBuf> {
+/// The clock that a test sets: `POSTERN_CLOCK`, or one built now.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn clock_library() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if let Some(path) = std::env::var_os("POSTERN_CLOCK") {
+        return existing(path.into(), "`POSTERN_CLOCK` names no file");
+    }
+    let built = BUILT.get_or_init(|| build("libpostern_clock.so", &["--package", "postern-clock"]));
+    built.clone().ok_or_else(|| Failure::new("`cargo build --package postern-clock` failed"))
+}
+
+fn build(name: &str, options: &[&str]) -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(workspace_root())
-        .args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"])
+        .arg("build")
+        .args(options)
+        .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()
         .ok()?;
@@ -56,7 +71,7 @@ fn build_postern() -> Option<PathBuf> {
     messages
         .split('"')
         .map(Path::new)
-        .find(|path| path.is_absolute() && path.ends_with("postern") && path.is_file())
+        .find(|path| path.is_absolute() && path.ends_with(name) && path.is_file())
         .map(Path::to_owned)
 }
 

@@ -88,6 +88,14 @@ pub(crate) fn programs(
     })
 }
 
+/// Builds the clock that tests set, for programs that are not ours.
+pub(crate) fn clock(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    step("Building the clock that tests set", || {
+        let messages = cargo_build(workspace, &["--package", "postern-clock"])?;
+        artifact(&messages, "libpostern_clock.so")
+    })
+}
+
 /// Builds, and returns cargo's messages: only cargo knows where the files are.
 fn cargo_build(workspace: &Workspace, options: &[&str]) -> Result<String, Failure> {
     let mut command = workspace.cargo(&["build", "--locked"]);

@@ -49,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     })?;
     let heading = "Building the programs and their tests";
     let programs = build::programs(workspace, heading, &["--bins", "--tests"])?;
+    let clock = build::clock(workspace)?;
     let mut counts = Counts::default();
     if filter.is_empty() {
         counts += doc_tests(workspace)?;
@@ -58,6 +59,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let mut nextest = nextest(workspace, "run", &missing);
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
     nextest.args(filter).env("POSTERN_BIN", programs.issuer).env("POSTERN_FILTER_WASM", wasm);
+    nextest.env("POSTERN_CLOCK", clock);
     let transcript = step("Running the tests (nextest)", || tee(&mut nextest, Stream::Stderr))?;
     conclude(workspace, transcript, counts, &missing, start)
 }

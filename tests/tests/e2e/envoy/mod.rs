@@ -2,6 +2,7 @@
 
 mod answers;
 mod configuration;
+mod corpus;
 mod headers;
 mod host_calls;
 mod identity;
