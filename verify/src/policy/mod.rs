@@ -38,6 +38,7 @@ use self::{
 use crate::{
     denial::Denial,
     json,
+    read::read,
     request::{Request, Route, cmp_folded, fold, is_copy},
 };
 
@@ -338,32 +339,10 @@ fn from_value<T: DeserializeOwned>(value: Value, member: &str) -> Result<T, Poli
     if !value.is_object() {
         return Err(PolicyError::new(member, "it must be an object"));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let member = match (member, inner.as_str()) {
-            (member, ".") => member.to_owned(),
-            ("", inner) => inner.to_owned(),
-            (member, inner) => format!("{member}.{inner}"),
-        };
-        PolicyError::new(member, without_value(&error.inner().to_string()))
+    read(&value).map_err(|error| {
+        let (member, reason) = error.within(member).into_parts();
+        PolicyError { member, reason }
     })
-}
-
-/// Serde quotes the value that it did not expect, and a misplaced one can be a secret.
-fn without_value(message: &str) -> String {
-    let value_start = |message: &str| message.find(['"', '`']);
-    match message.rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid ") => {
-            let kind = value_start(found).and_then(|start| found.get(..start)).unwrap_or(found);
-            let expected = if matches!(expected, "u16" | "u32" | "u64" | "i64") {
-                "a whole number"
-            } else {
-                expected
-            };
-            format!("{}, expected {expected}", kind.trim_end())
-        }
-        _ => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{PublicKey, SignatureVerifier, VerifyingKey};
-use crate::{algorithm::Algorithm, base64url, jwk::KeyKinds, jwk_set::JwkSet};
+use crate::{algorithm::Algorithm, base64url, json, jwk::KeyKinds, jwk_set::JwkSet, read::read};
 
 #[derive(Deserialize)]
 struct KnownAnswers {
@@ -54,8 +54,9 @@ struct Trial<'a> {
 /// `Some(false)` is wrong for a right signature only.
 pub fn check_signature_verifier(verifier: &dyn SignatureVerifier) -> Result<(), String> {
     let unreadable = |error: String| format!("the known answers cannot be read: {error}");
-    let answers: KnownAnswers = serde_json::from_str(include_str!("known_answers.json"))
+    let document = json::parse(include_bytes!("known_answers.json"))
         .map_err(|error| unreadable(error.to_string()))?;
+    let answers: KnownAnswers = read(&document).map_err(|error| unreadable(error.to_string()))?;
     let known = answers.read().map_err(|algorithm| unreadable(algorithm.to_owned()))?;
     let trial = Trial { verifier, message: answers.message.as_bytes() };
     for keys in known.chunk_by(|one, other| one.algorithm() == other.algorithm()) {
