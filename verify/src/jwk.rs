@@ -170,8 +170,7 @@ fn elliptic_curve_key(
     let off_curve = "the point is not on the curve";
     match (members.get("crv").and_then(Value::as_str), algorithm) {
         (Some("P-256"), Some(Algorithm::Es256)) => {
-            let key =
-                <P256Key as jwt_compact::alg::VerifyingKey<_>>::from_slice(&point(members, 32)?);
+            let key = P256Key::from_sec1_bytes(&point(members, 32)?);
             key.map(Native::P256).map_err(|_| off_curve)
         }
         (Some("P-384"), Some(Algorithm::Es384)) => {
