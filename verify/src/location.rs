@@ -61,12 +61,19 @@ fn find_in_header<'r>(
     name: &str,
     prefix: &str,
 ) -> Result<Option<&'r [u8]>, Denial> {
-    let values = request.values_of_copies(name).flat_map(|field| field.split(|byte| *byte == b','));
     let mut count = 0;
     let mut token = None;
-    for value in values {
+    let mut look_at = |value: &'r [u8]| {
         count += 1;
         token = token.or(token_behind(value.trim_ascii_start(), prefix.as_bytes()));
+    };
+    for field in request.values_of_copies(name) {
+        // To find that there is no comma is many times faster than to split byte by byte.
+        if field.contains(&b',') {
+            field.split(|byte| *byte == b',').for_each(&mut look_at);
+        } else {
+            look_at(field);
+        }
     }
     match token {
         Some(_) if count > 1 => Err(Denial::MultipleTokens),
