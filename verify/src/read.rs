@@ -1,285 +1,277 @@
 //! Typed values out of a JSON value, and which member it was that did not fit.
 //!
-//! This is what `serde_path_to_error` over `serde_json` does, as one deserializer for all types: a
-//! policy has many, each instance of the two costs kilobytes of Wasm, and the messages of serde
-//! quote the value that did not fit, which can be a secret.
+//! Not by serde's derive: a policy has many types, and an instance of a deserializer for each of
+//! them is 150 KiB of Wasm more. Nor does a message here quote the value that did not fit, which
+//! can be a secret.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{
-        DeserializeSeed, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-        Visitor, value::StrDeserializer,
-    },
-    forward_to_deserialize_any,
-};
-use serde_json::{Map, Number, Value, map};
+use serde_json::{Map, Value};
 
 /// Which member does not fit, and why. Never quotes a value.
-pub(crate) struct ReadError(Box<Misfit>);
-
-struct Misfit {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ReadError {
     /// Such as `match.headers[0].name`; empty for the whole.
-    member: String,
-    reason: String,
+    pub(crate) member: String,
+    pub(crate) reason: String,
 }
 
-/// Reads a `T`. An object has to be written as one, though serde takes arrays for structures, too.
-///
-/// # Errors
-///
-/// [`ReadError`] names the first member that does not fit, in the order of the alphabet.
-pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, ReadError> {
-    T::deserialize(Reader(value))
+/// What a JSON value can be read as.
+pub(crate) trait FromValue: Sized {
+    /// Reads all of the value.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] names the first member that does not fit, in the order of their names, or else
+    /// the first one that is missing.
+    fn from_value(value: &Value) -> Result<Self, ReadError>;
+
+    /// What a missing member is; `None` where it may not be missing.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+/// Structures that are written as JSON objects, without unknown members. Behind a member's type may
+/// stand `= default`, where it can be left out, and `as "name"`, where JSON has another name for it.
+/// An `Option` can always be left out.
+macro_rules! objects {
+    ($(
+        $(#[$meta:meta])*
+        $visibility:vis struct $object:ident {$(
+            $(#[$member_meta:meta])*
+            $member:ident: $type:ty $(= $default:ident)? $(as $name:literal)?,
+        )*}
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Default)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+        $visibility struct $object {$(
+            $(#[$member_meta])*
+            $(#[cfg_attr(feature = "schema", schemars($default))])?
+            $(#[cfg_attr(feature = "schema", schemars(rename = $name))])?
+            $visibility $member: $type,
+        )*}
+
+        impl $crate::read::FromValue for $object {
+            fn from_value(value: &serde_json::Value) -> Result<Self, $crate::read::ReadError> {
+                #[allow(unused_mut, reason = "an object without members has none to read")]
+                let mut members = $crate::read::Members::of(value)?;
+                let object = Self {$(
+                    $member: $crate::read::objects!(
+                        @read members, $crate::read::objects!(@name $member $($name)?) $(, $default)?
+                    ),
+                )*};
+                members.end(object)
+            }
+        }
+    )*};
+    (@name $member:ident) => { stringify!($member) };
+    (@name $member:ident $name:literal) => { $name };
+    (@read $members:ident, $name:expr) => { $members.read($name) };
+    (@read $members:ident, $name:expr, default) => { $members.read_or_default($name) };
+}
+pub(crate) use objects;
+
+/// The members of an object, of which one after the other is read. What does not fit is kept until
+/// the end, so that reading a member is one call.
+pub(crate) struct Members<'v> {
+    members: &'v Map<String, Value>,
+    known: Vec<&'static str>,
+    misfit: Option<(&'static str, ReadError)>,
+    missing: Option<&'static str>,
+}
+
+impl<'v> Members<'v> {
+    /// # Errors
+    ///
+    /// Where it is no object.
+    pub(crate) fn of(value: &'v Value) -> Result<Self, ReadError> {
+        let members = value.as_object().ok_or_else(|| ReadError::kind(value, "an object"))?;
+        Ok(Self { members, known: Vec::new(), misfit: None, missing: None })
+    }
+
+    /// The member of this name, or any value where it does not fit.
+    pub(crate) fn read<T: FromValue + Default>(&mut self, name: &'static str) -> T {
+        match self.find(name) {
+            Some(value) => self.value(name, T::from_value(value)),
+            None => T::absent().unwrap_or_else(|| {
+                self.missing.get_or_insert(name);
+                T::default()
+            }),
+        }
+    }
+
+    /// The same, but that it can be left out.
+    pub(crate) fn read_or_default<T: FromValue + Default>(&mut self, name: &'static str) -> T {
+        let found = self.find(name);
+        found.map_or_else(T::default, |value| self.value(name, T::from_value(value)))
+    }
+
+    /// What was read, if everything fits and nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// The first member that does not fit or is unknown, or else the first one that is missing.
+    pub(crate) fn end<T>(self, object: T) -> Result<T, ReadError> {
+        match self.error() {
+            Some(error) => Err(error),
+            None => Ok(object),
+        }
+    }
+
+    fn find(&mut self, name: &'static str) -> Option<&'v Value> {
+        self.known.push(name);
+        self.members.get(name)
+    }
+
+    fn value<T: Default>(&mut self, name: &'static str, read: Result<T, ReadError>) -> T {
+        read.unwrap_or_else(|error| {
+            self.note(name, error);
+            T::default()
+        })
+    }
+
+    fn note(&mut self, name: &'static str, error: ReadError) {
+        if self.misfit.as_ref().is_none_or(|(first, _)| name < *first) {
+            self.misfit = Some((name, error));
+        }
+    }
+
+    fn error(self) -> Option<ReadError> {
+        let is_unknown = |name: &&String| !self.known.contains(&name.as_str());
+        let unknown = self.members.keys().filter(is_unknown).min();
+        match (unknown, self.misfit, self.missing) {
+            (Some(name), Some((other, error)), _) if other < name.as_str() => {
+                Some(error.within(other))
+            }
+            (Some(name), ..) => Some(unknown_member(name, &self.known)),
+            (None, Some((name, error)), _) => Some(error.within(name)),
+            (None, None, Some(name)) => Some(ReadError::new(format!("missing field `{name}`"))),
+            (None, None, None) => None,
+        }
+    }
+}
+
+fn unknown_member(name: &str, known: &[&str]) -> ReadError {
+    let expected = match known {
+        [] => "there are no fields".to_owned(),
+        [only] => format!("expected `{only}`"),
+        [one, other] => format!("expected `{one}` or `{other}`"),
+        many => format!("expected one of `{}`", many.join("`, `")),
+    };
+    ReadError::new(format!("unknown field `{name}`, {expected}")).within(name)
 }
 
 impl ReadError {
-    /// Path of the member, and what is wrong with it.
-    pub(crate) fn into_parts(self) -> (String, String) {
-        (self.0.member, self.0.reason)
+    fn new(reason: impl Into<String>) -> Self {
+        Self { member: String::new(), reason: reason.into() }
+    }
+
+    /// The value is of another kind than what was expected.
+    pub(crate) fn kind(found: &Value, expected: &str) -> Self {
+        let found = match found {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "floating point",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "sequence",
+            Value::Object(_) => "map",
+        };
+        Self::new(format!("invalid type: {found}, expected {expected}"))
     }
 
     /// The same, seen from what holds the value as `name`.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn within(mut self, name: &str) -> Self {
-        let member = &mut self.0.member;
-        if !(name.is_empty() || member.is_empty() || member.starts_with('[')) {
-            member.insert(0, '.');
+        if !(name.is_empty() || self.member.is_empty() || self.member.starts_with('[')) {
+            self.member.insert(0, '.');
         }
-        member.insert_str(0, name);
+        self.member.insert_str(0, name);
         self
     }
-
-    #[cold]
-    #[inline(never)]
-    fn unfit(kind: &str, found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let expected = match expected.to_string() {
-            width if matches!(width.as_str(), "u16" | "u32" | "u64" | "i64") => {
-                "a whole number".to_owned()
-            }
-            expected => expected,
-        };
-        Self::custom(format_args!("invalid {kind}: {}, expected {expected}", kind_of(found)))
-    }
 }
-
-impl Error for ReadError {
-    #[cold]
-    fn custom<T: fmt::Display>(reason: T) -> Self {
-        Self(Box::new(Misfit { member: String::new(), reason: reason.to_string() }))
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::unfit("type", found, expected)
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::unfit("value", found, expected)
-    }
-}
-
-impl std::error::Error for ReadError {}
 
 impl fmt::Display for ReadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0.reason)
+        formatter.write_str(&self.reason)
     }
 }
 
-impl fmt::Debug for ReadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.0.member, self.0.reason)
+impl FromValue for Value {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        Ok(value.clone())
     }
 }
 
-fn kind_of(found: Unexpected<'_>) -> &'static str {
-    match found {
-        Unexpected::Bool(_) => "boolean",
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "integer",
-        Unexpected::Float(_) => "floating point",
-        Unexpected::Str(_) => "string",
-        Unexpected::Seq => "sequence",
-        Unexpected::Map => "map",
-        _ => "null",
+impl FromValue for bool {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        value.as_bool().ok_or_else(|| ReadError::kind(value, "a boolean"))
     }
 }
 
-fn unexpected(value: &Value) -> Unexpected<'_> {
-    match value {
-        Value::Null => Unexpected::Unit,
-        Value::Bool(value) => Unexpected::Bool(*value),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => Unexpected::Signed(integer),
-            None => number.as_u64().map_or(Unexpected::Float(0.0), Unexpected::Unsigned),
-        },
-        Value::String(text) => Unexpected::Str(text),
-        Value::Array(_) => Unexpected::Seq,
-        Value::Object(_) => Unexpected::Map,
+impl FromValue for String {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        let text = value.as_str().ok_or_else(|| ReadError::kind(value, "a string"))?;
+        Ok(text.to_owned())
     }
 }
 
-struct Reader<'de>(&'de Value);
+/// How messages call integers of all widths.
+const WHOLE_NUMBER: &str = "a whole number";
 
-impl<'de> Reader<'de> {
-    fn unfit(&self, visitor: &dyn Expected) -> ReadError {
-        ReadError::invalid_type(unexpected(self.0), visitor)
-    }
+fn integer(value: &Value) -> Result<i128, ReadError> {
+    let integer = value.as_i64().map(i128::from).or(value.as_u64().map(i128::from));
+    integer.ok_or_else(|| ReadError::kind(value, WHOLE_NUMBER))
+}
 
-    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Number(number) => visit_number(number, visitor),
-            _ => Err(self.unfit(&visitor)),
+macro_rules! integers {
+    ($($type:ty)*) => {$(
+        impl FromValue for $type {
+            fn from_value(value: &Value) -> Result<Self, ReadError> {
+                Self::try_from(integer(value)?).map_err(|_| {
+                    ReadError::new(format!("invalid value: integer, expected {WHOLE_NUMBER}"))
+                })
+            }
         }
+    )*};
+}
+integers! { u16 u32 u64 i64 }
+
+impl FromValue for f64 {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        value.as_f64().ok_or_else(|| ReadError::kind(value, "f64"))
     }
 }
 
-fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, ReadError> {
-    match (number.as_u64(), number.as_i64()) {
-        (Some(number), _) => visitor.visit_u64(number),
-        (None, Some(number)) => visitor.visit_i64(number),
-        (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
     }
 }
 
-/// Each kind by itself where the type says which: what cannot be met is not compiled.
-impl<'de> Deserializer<'de> for Reader<'de> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => visit_number(number, visitor),
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(items) => visitor.visit_seq(Items { items, next: 0 }),
-            Value::Object(members) => visitor.visit_map(Members::of(members)),
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        let items = value.as_array().ok_or_else(|| ReadError::kind(value, "a sequence"))?;
+        let mut read = Self::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            read.push(T::from_value(item).map_err(|error| error.within(&format!("[{index}]")))?);
         }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Bool(value) => visitor.visit_bool(*value),
-            _ => Err(self.unfit(&visitor)),
-        }
-    }
-
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.number(visitor)
-    }
-
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.number(visitor)
-    }
-
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.number(visitor)
-    }
-
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.number(visitor)
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.number(visitor)
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            _ => Err(self.unfit(&visitor)),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Array(items) => visitor.visit_seq(Items { items, next: 0 }),
-            _ => Err(self.unfit(&visitor)),
-        }
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Object(members) => visitor.visit_map(Members::of(members)),
-            _ => Err(self.unfit(&visitor)),
-        }
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _members: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.deserialize_map(visitor)
-    }
-
-    forward_to_deserialize_any! {
-        i8 i16 i32 i128 u8 u128 f32 char str bytes byte_buf unit unit_struct newtype_struct tuple
-        tuple_struct enum identifier ignored_any
+        Ok(read)
     }
 }
 
-struct Items<'de> {
-    items: &'de [Value],
-    next: usize,
-}
-
-impl<'de> SeqAccess<'de> for Items<'de> {
-    type Error = ReadError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ReadError> {
-        let index = self.next;
-        let Some(item) = self.items.get(index) else { return Ok(None) };
-        self.next += 1;
-        match seed.deserialize(Reader(item)) {
-            Ok(item) => Ok(Some(item)),
-            Err(error) => Err(error.within(&format!("[{index}]"))),
+impl<T: FromValue> FromValue for BTreeMap<String, T> {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        let members = value.as_object().ok_or_else(|| ReadError::kind(value, "a map"))?;
+        let mut read = Self::new();
+        for (name, value) in members {
+            read.insert(name.clone(), T::from_value(value).map_err(|error| error.within(name))?);
         }
-    }
-}
-
-struct Members<'de> {
-    rest: map::Iter<'de>,
-    /// The one whose name was read last.
-    current: Option<(&'de str, &'de Value)>,
-}
-
-impl<'de> Members<'de> {
-    fn of(members: &'de Map<String, Value>) -> Self {
-        Self { rest: members.iter(), current: None }
-    }
-}
-
-impl<'de> MapAccess<'de> for Members<'de> {
-    type Error = ReadError;
-
-    fn next_key_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ReadError> {
-        let Some((name, value)) = self.rest.next() else { return Ok(None) };
-        self.current = Some((name, value));
-        let key: StrDeserializer<'_, ReadError> = name.as_str().into_deserializer();
-        match seed.deserialize(key) {
-            Ok(key) => Ok(Some(key)),
-            Err(error) => Err(error.within(name)),
-        }
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
-        let (name, value) = self.current.unwrap_or(("", &Value::Null));
-        seed.deserialize(Reader(value)).map_err(|error| error.within(name))
+        Ok(read)
     }
 }

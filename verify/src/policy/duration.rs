@@ -2,10 +2,9 @@
 
 use std::{fmt, iter, ops::RangeInclusive, time::Duration};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde_json::Value;
+
+use crate::read::{FromValue, ReadError, objects};
 
 /// A duration as it is written: `"1.5s"`, as protobuf's JSON spells it, or
 /// `{"seconds": 1, "nanos": 500000000}`, as its fields are named.
@@ -14,13 +13,11 @@ pub(super) enum RawDuration {
     Parts(RawParts),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-pub(super) struct RawParts {
-    #[serde(default)]
-    seconds: u32,
-    #[serde(default)]
-    nanos: u32,
+objects! {
+    pub(super) struct RawParts {
+        seconds: u32 = default,
+        nanos: u32 = default,
+    }
 }
 
 impl RawDuration {
@@ -71,39 +68,30 @@ impl fmt::Display for RawDuration {
     }
 }
 
-impl<'de> Deserialize<'de> for RawDuration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EitherSpelling)
+impl Default for RawDuration {
+    fn default() -> Self {
+        Self::Parts(RawParts::default())
     }
 }
 
-/// An untagged enum would do the same, and lose which member is wrong.
-struct EitherSpelling;
-
-impl<'de> Visitor<'de> for EitherSpelling {
-    type Value = RawDuration;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a duration, such as `1.5s`")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<RawDuration, E> {
-        Ok(RawDuration::Text(text.to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<RawDuration, A::Error> {
-        RawParts::deserialize(MapAccessDeserializer::new(access)).map(RawDuration::Parts)
+impl FromValue for RawDuration {
+    fn from_value(value: &Value) -> Result<Self, ReadError> {
+        match value {
+            Value::String(text) => Ok(Self::Text(text.clone())),
+            Value::Object(_) => RawParts::from_value(value).map(Self::Parts),
+            _ => Err(ReadError::kind(value, "a duration, such as `1.5s`")),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     fn read(value: Value) -> Result<Duration, String> {
-        let raw: RawDuration = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let raw = RawDuration::from_value(&value).map_err(|error| error.reason)?;
         raw.within(Duration::from_millis(100)..=Duration::from_secs(60))
     }
 
@@ -140,8 +128,8 @@ mod tests {
             (json!({}), format!("it {bounds}")),
             (json!({"seconds": 1, "nanos": 1_000_000_000}), format!("it {bounds}")),
             (json!({"second": 1}), "unknown field `second`".to_owned()),
-            (json!({"seconds": -1}), "invalid value: integer `-1`".to_owned()),
-            (json!(5), "invalid type: integer `5`, expected a duration, such as".to_owned()),
+            (json!({"seconds": -1}), "invalid value: integer".to_owned()),
+            (json!(5), "invalid type: integer, expected a duration, such as".to_owned()),
         ] {
             let error = read(value.clone()).unwrap_err();
             assert!(error.starts_with(&expected), "{value}: {error}");

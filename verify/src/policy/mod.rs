@@ -18,7 +18,6 @@ mod string_matcher;
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use self::{
@@ -38,7 +37,7 @@ use self::{
 use crate::{
     denial::Denial,
     json,
-    read::read,
+    read::FromValue,
     request::{Request, Route, cmp_folded, fold, is_copy},
 };
 
@@ -335,13 +334,13 @@ fn refuse_null(value: &Value, member: &str) -> Result<(), PolicyError> {
     }
 }
 
-fn from_value<T: DeserializeOwned>(value: Value, member: &str) -> Result<T, PolicyError> {
+fn from_value<T: FromValue>(value: Value, member: &str) -> Result<T, PolicyError> {
     if !value.is_object() {
         return Err(PolicyError::new(member, "it must be an object"));
     }
-    read(&value).map_err(|error| {
-        let (member, reason) = error.within(member).into_parts();
-        PolicyError { member, reason }
+    T::from_value(&value).map_err(|error| {
+        let error = error.within(member);
+        PolicyError { member: error.member, reason: error.reason }
     })
 }
 
