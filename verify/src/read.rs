@@ -76,7 +76,7 @@ pub(crate) use objects;
 /// The members of an object, of which one after the other is read. What does not fit is kept until
 /// the end, so that reading a member is one call.
 pub(crate) struct Members<'v> {
-    members: &'v Map<String, Value>,
+    all: &'v Map<String, Value>,
     known: Vec<&'static str>,
     misfit: Option<(&'static str, ReadError)>,
     missing: Option<&'static str>,
@@ -87,8 +87,8 @@ impl<'v> Members<'v> {
     ///
     /// Where it is no object.
     pub(crate) fn of(value: &'v Value) -> Result<Self, ReadError> {
-        let members = value.as_object().ok_or_else(|| ReadError::kind(value, "an object"))?;
-        Ok(Self { members, known: Vec::new(), misfit: None, missing: None })
+        let all = value.as_object().ok_or_else(|| ReadError::kind(value, "an object"))?;
+        Ok(Self { all, known: Vec::new(), misfit: None, missing: None })
     }
 
     /// The member of this name, or any value where it does not fit.
@@ -122,7 +122,7 @@ impl<'v> Members<'v> {
 
     fn find(&mut self, name: &'static str) -> Option<&'v Value> {
         self.known.push(name);
-        self.members.get(name)
+        self.all.get(name)
     }
 
     fn value<T: Default>(&mut self, name: &'static str, read: Result<T, ReadError>) -> T {
@@ -140,7 +140,7 @@ impl<'v> Members<'v> {
 
     fn error(self) -> Option<ReadError> {
         let is_unknown = |name: &&String| !self.known.contains(&name.as_str());
-        let unknown = self.members.keys().filter(is_unknown).min();
+        let unknown = self.all.keys().filter(is_unknown).min();
         match (unknown, self.misfit, self.missing) {
             (Some(name), Some((other, error)), _) if other < name.as_str() => {
                 Some(error.within(other))

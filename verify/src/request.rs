@@ -169,6 +169,8 @@ pub(crate) fn cmp_folded(one: &[u8], other: &[u8]) -> Ordering {
 }
 
 /// A byte of a name as its most forgetful reader takes it.
+#[expect(clippy::inline_always, reason = "built for size, it is a call for each byte of a name")]
+#[inline(always)]
 pub(crate) fn fold(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }

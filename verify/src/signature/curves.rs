@@ -25,12 +25,14 @@ pub(super) const ES512: Ecdsa<p521::ecdsa::VerifyingKey, p521::ecdsa::Signature,
 /// that nothing else here needs: a second copy of SHA-2.
 pub(super) struct Ecdsa<K, S, H, const N: usize> {
     name: &'static str,
-    kind: PhantomData<fn() -> (K, S, H)>,
+    key: PhantomData<fn() -> K>,
+    signature: PhantomData<fn() -> S>,
+    hash: PhantomData<fn() -> H>,
 }
 
 impl<K, S, H, const N: usize> Ecdsa<K, S, H, N> {
     const fn new(name: &'static str) -> Self {
-        Self { name, kind: PhantomData }
+        Self { name, key: PhantomData, signature: PhantomData, hash: PhantomData }
     }
 }
 

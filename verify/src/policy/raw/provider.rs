@@ -6,7 +6,6 @@ use crate::read::objects;
 objects! {
     /// A trusted issuer: where its keys come from, where its tokens stand, and what of them goes
     /// upstream.
-    #[expect(clippy::struct_excessive_bools, reason = "as many as Envoy's message has, and ours")]
     pub(in crate::policy) struct RawProvider {
         /// The only `iss` that is accepted; compared byte by byte. With `domains` it holds `{domain}`.
         issuer: Option<String>,
