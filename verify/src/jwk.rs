@@ -1,9 +1,7 @@
 //! JSON Web Keys (RFC 7517 §4): from members to a key that checks signatures of one algorithm.
 
-use jwt_compact::{
-    alg::{Hs256Key, Hs384Key, Hs512Key, Rsa, RsaPublicKey},
-    jwk::JsonWebKey,
-};
+use jwt_compact::alg::{Hs256Key, Hs384Key, Hs512Key, Rsa, RsaPublicKey};
+use rsa::BigUint;
 use serde_json::{Map, Value};
 
 #[cfg(feature = "es256k")]
@@ -84,8 +82,14 @@ fn constituents(members: &Map<String, Value>, key_type: &str) -> Map<String, Val
         "EC" => &["kty", "crv", "x", "y"],
         _ => &["kty", "crv", "x"],
     };
-    let member = |name: &&str| Some(((*name).to_owned(), members.get(*name)?.clone()));
-    names.iter().filter_map(member).collect()
+    // One by one: `collect` would sort them first, with kilobytes of Wasm.
+    let mut kept = Map::new();
+    for name in names {
+        if let Some(value) = members.get(*name) {
+            kept.insert((*name).to_owned(), value.clone());
+        }
+    }
+    kept
 }
 
 fn public_key(
@@ -154,12 +158,11 @@ fn rsa_key(
     if bit_length(&public_exponent) < 2 || public_exponent.last().is_none_or(|byte| byte % 2 == 0) {
         return Err("an RSA exponent must be odd and at least 3");
     }
-    let jwk = JsonWebKey::Rsa {
-        modulus: modulus.clone().into(),
-        public_exponent: public_exponent.into(),
-        private_parts: None,
-    };
-    let key = RsaPublicKey::try_from(&jwk).map_err(|_| "`n` and `e` are not an RSA key")?;
+    let key = RsaPublicKey::new(
+        BigUint::from_bytes_be(&modulus),
+        BigUint::from_bytes_be(&public_exponent),
+    )
+    .map_err(|_| "`n` and `e` are not an RSA key")?;
     Ok(Native::Rsa(RsaKey { algorithm, key, modulus }))
 }
 
@@ -170,8 +173,7 @@ fn elliptic_curve_key(
     let off_curve = "the point is not on the curve";
     match (members.get("crv").and_then(Value::as_str), algorithm) {
         (Some("P-256"), Some(Algorithm::Es256)) => {
-            let key =
-                <P256Key as jwt_compact::alg::VerifyingKey<_>>::from_slice(&point(members, 32)?);
+            let key = P256Key::from_sec1_bytes(&point(members, 32)?);
             key.map(Native::P256).map_err(|_| off_curve)
         }
         (Some("P-384"), Some(Algorithm::Es384)) => {
@@ -211,8 +213,9 @@ fn edwards_key(
     if algorithm != Some(Algorithm::EdDsa) {
         return Err("`alg` is not supported for this `kty`");
     }
-    let key: Ed25519Key = jwt_compact::alg::VerifyingKey::from_slice(&bytes(members, "x")?)
-        .map_err(|_| "`x` is not an Ed25519 key")?; // RFC 8037 §2
+    let not_a_key = "`x` is not an Ed25519 key"; // RFC 8037 §2
+    let encoded = bytes(members, "x")?.try_into().map_err(|_| not_a_key)?;
+    let key = Ed25519Key::from_bytes(&encoded).map_err(|_| not_a_key)?;
     if key.is_weak() {
         return Err("an Ed25519 key of small order fits any message"); // RFC 8032 §8.9
     }

@@ -55,6 +55,7 @@ mod jws;
 mod key_ring;
 mod location;
 mod policy;
+mod read;
 mod request;
 mod revoked;
 mod signature;

@@ -1,7 +1,5 @@
 //! The places where a token may stand: finding it there, and taking it away.
 
-use memchr::memchr;
-
 use crate::{
     denial::Denial,
     policy::Location,
@@ -70,10 +68,11 @@ fn find_in_header<'r>(
         token = token.or(token_behind(value.trim_ascii_start(), prefix.as_bytes()));
     };
     for field in request.values_of_copies(name) {
-        // Nearly all have none, and are long.
-        match memchr(b',', field) {
-            None => look_at(field),
-            Some(_) => field.split(|byte| *byte == b',').for_each(&mut look_at),
+        // To find that there is no comma is many times faster than to split byte by byte.
+        if field.contains(&b',') {
+            field.split(|byte| *byte == b',').for_each(&mut look_at);
+        } else {
+            look_at(field);
         }
     }
     match token {

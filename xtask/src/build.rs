@@ -55,6 +55,18 @@ pub(crate) fn filter_bench(workspace: &Workspace) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Holds a Wasm module to a size: each worker thread of a host compiles and keeps all of it.
+pub(crate) fn check_size(module: &Path, max_kib: u64) -> Result<(), Failure> {
+    let name = module.file_name().unwrap_or_default().display();
+    let file = fs::metadata(module)
+        .map_err(|error| Failure::new(format!("cannot read `{}`: {error}", module.display())))?;
+    if file.len() > max_kib * 1024 {
+        let kib = file.len().div_ceil(1024);
+        return Err(Failure::new(format!("`{name}` has {kib} KiB, at most {max_kib}")));
+    }
+    Ok(())
+}
+
 /// Holds a Wasm module to the imports that its hosts have.
 pub(crate) fn check_imports(module: &Path, allowed: fn(&str) -> bool) -> Result<(), Failure> {
     let name = module.file_name().unwrap_or_default().display();

@@ -32,6 +32,9 @@ const ISTIO_SCHEMAS: &str = "Istio's schemas (npm's @kubernetes-models/istio, by
 /// Test vectors that others made; they are not part of this repository.
 const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
 
+/// Most that the filter may weigh, in KiB.
+const MAX_FILTER_KIB: u64 = 740;
+
 /// `cargo xtask test [filter]`
 pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failure> {
     if let Some(option) = filter.iter().find(|word| word.starts_with('-')) {
@@ -42,7 +45,8 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     checks(workspace, &missing)?;
     let wasm = build::filter(workspace)?;
     let core = build::core_module(workspace)?;
-    step("Checking what the Wasm modules import", || {
+    step("Checking what the Wasm modules import, and the size of the filter", || {
+        build::check_size(&wasm, MAX_FILTER_KIB)?;
         build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
         // Whoever embeds the core has nothing to supply: no clock, no randomness, no I/O.
         build::check_imports(&core, |_| false)

@@ -257,11 +257,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::read::FromValue;
 
     fn holds(condition: Value, claim: &Value) -> bool {
         let mut condition = condition;
         condition["path"] = json!(["a.b", "c"]);
-        let raw: RawClaimCondition = serde_json::from_value(condition).unwrap();
+        let raw: RawClaimCondition = FromValue::from_value(&condition).unwrap();
         let conditions = Conditions::new(None, Some(&[raw]), "rule").unwrap();
         let claims = match claim {
             Value::Null => json!({}),
@@ -323,7 +324,7 @@ mod tests {
         let null = Claims::new(json!({"a": null}).as_object().unwrap().clone());
         let present = |present: bool| {
             let raw = json!([{"name": "a", "present": present}]);
-            let raw: Vec<RawClaimCondition> = serde_json::from_value(raw).unwrap();
+            let raw: Vec<RawClaimCondition> = FromValue::from_value(&raw).unwrap();
             Conditions::new(None, Some(&raw), "rule").unwrap().check(&null).is_ok()
         };
         assert!(present(false) && !present(true), "`null` says nothing");
@@ -349,7 +350,7 @@ mod tests {
     #[test]
     fn an_error_names_the_member() {
         let error = |claims: Value| {
-            let raw: Vec<RawClaimCondition> = serde_json::from_value(claims).unwrap();
+            let raw: Vec<RawClaimCondition> = FromValue::from_value(&claims).unwrap();
             Conditions::new(None, Some(&raw), "rules[0]").unwrap_err().to_string()
         };
         for (claims, expected) in [

@@ -153,9 +153,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::read::FromValue;
 
     fn domains(raw: Value) -> Result<Domains, String> {
-        let raw: RawDomains = serde_json::from_value(raw).unwrap();
+        let raw: RawDomains = FromValue::from_value(&raw).unwrap();
         Domains::new(&raw, "d").map_err(|error| error.to_string())
     }
 

@@ -23,7 +23,13 @@ const DEFAULT_FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_BACK_OFF: Duration = Duration::from_secs(16);
 /// Retries never end here, so they are not as quick as Envoy's can be.
 const SHORTEST_BACK_OFF: Duration = Duration::from_millis(100);
-const DAY_SECONDS: f64 = 24.0 * 3_600.0;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long one fetch may take.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
 /// Where a provider's keys come from.
 #[derive(Debug)]
@@ -175,8 +181,7 @@ impl HttpUri {
         domains: Option<&Domains>,
         member: &str,
     ) -> Result<Self, PolicyError> {
-        let timeout =
-            duration(raw.timeout.as_ref(), DEFAULT_TIMEOUT, 0.1..=60.0, member, "timeout")?;
+        let timeout = duration(raw.timeout.as_ref(), DEFAULT_TIMEOUT, TIMEOUTS, member, "timeout")?;
         let parsed = Self::parse(uri, raw.cluster.clone(), timeout).and_then(|parsed| {
             match (uri.contains(DOMAIN), domains) {
                 (true, None) => Err("it holds `{domain}`, so `domains` is needed"),
@@ -250,17 +255,12 @@ impl KeyFetching {
         let cache_duration = duration(
             raw.cache_duration,
             DEFAULT_CACHE_DURATION,
-            1.0..=DAY_SECONDS,
+            SECOND..=DAY,
             member,
             "cache_duration",
         )?;
-        let max_stale = duration(
-            raw.max_stale,
-            DEFAULT_MAX_STALE,
-            1.0..=30.0 * DAY_SECONDS,
-            member,
-            "max_stale",
-        )?;
+        let max_stale =
+            duration(raw.max_stale, DEFAULT_MAX_STALE, SECOND..=MONTH, member, "max_stale")?;
         if max_stale < cache_duration {
             let reason = "it must not be less than `cache_duration`";
             return Err(PolicyError::new(format!("{member}.max_stale"), reason));
@@ -288,7 +288,7 @@ fn key_kinds(symmetric: bool, algorithms: &[Algorithm]) -> Result<KeyKinds, &'st
 /// first, `retry_policy` is the more exact one.
 fn back_off(raw: &RawKeyFetching<'_>, member: &str) -> Result<(Duration, Duration), PolicyError> {
     let interval = |raw: Option<&RawDuration>, default, field: &str| {
-        let interval = duration(raw, default, 0.001..=3_600.0, member, field)?;
+        let interval = duration(raw, default, MILLISECOND..=HOUR, member, field)?;
         Ok::<Duration, PolicyError>(interval.max(SHORTEST_BACK_OFF))
     };
     let first = interval(
@@ -312,7 +312,7 @@ fn back_off(raw: &RawKeyFetching<'_>, member: &str) -> Result<(Duration, Duratio
 fn duration(
     raw: Option<&RawDuration>,
     default: Duration,
-    bounds: RangeInclusive<f64>,
+    bounds: RangeInclusive<Duration>,
     member: &str,
     field: &str,
 ) -> Result<Duration, PolicyError> {

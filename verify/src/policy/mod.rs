@@ -19,7 +19,6 @@ mod string_matcher;
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use self::{
@@ -40,6 +39,7 @@ use self::{
 use crate::{
     denial::Denial,
     json,
+    read::FromValue,
     request::{Request, Route, cmp_folded, fold, is_copy},
 };
 
@@ -380,36 +380,14 @@ fn refuse_null(value: &Value, member: &str) -> Result<(), PolicyError> {
     }
 }
 
-fn from_value<T: DeserializeOwned>(value: Value, member: &str) -> Result<T, PolicyError> {
+fn from_value<T: FromValue>(value: Value, member: &str) -> Result<T, PolicyError> {
     if !value.is_object() {
         return Err(PolicyError::new(member, "it must be an object"));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let member = match (member, inner.as_str()) {
-            (member, ".") => member.to_owned(),
-            ("", inner) => inner.to_owned(),
-            (member, inner) => format!("{member}.{inner}"),
-        };
-        PolicyError::new(member, without_value(&error.inner().to_string()))
+    T::from_value(&value).map_err(|error| {
+        let error = error.within(member);
+        PolicyError { member: error.member, reason: error.reason }
     })
-}
-
-/// Serde quotes the value that it did not expect, and a misplaced one can be a secret.
-fn without_value(message: &str) -> String {
-    let value_start = |message: &str| message.find(['"', '`']);
-    match message.rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid ") => {
-            let kind = value_start(found).and_then(|start| found.get(..start)).unwrap_or(found);
-            let expected = if matches!(expected, "u16" | "u32" | "u64" | "i64") {
-                "a whole number"
-            } else {
-                expected
-            };
-            format!("{}, expected {expected}", kind.trim_end())
-        }
-        _ => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

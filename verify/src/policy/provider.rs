@@ -261,10 +261,10 @@ fn max_lifetime(
     raw: &RawProvider,
     member: &dyn Fn(&str) -> String,
 ) -> Result<Option<Duration>, PolicyError> {
-    let ten_years = 10.0 * 366.0 * 86_400.0;
+    let (second, ten_years) = (Duration::from_secs(1), Duration::from_secs(10 * 366 * 86_400));
     let within = |duration: &RawDuration| {
         let error = |reason| PolicyError::new(member("max_lifetime"), reason);
-        duration.within(1.0..=ten_years).map_err(error)
+        duration.within(second..=ten_years).map_err(error)
     };
     raw.max_lifetime.as_ref().map(within).transpose()
 }

@@ -1,7 +1,5 @@
 //! Requirements: what a request needs, compiled from Envoy's `JwtRequirement`.
 
-use std::collections::BTreeMap;
-
 use super::{
     error::PolicyError,
     provider::{Location, Provider, check_audiences, identity_header},
@@ -112,16 +110,15 @@ impl Fallback {
 
 /// Compiles the requirements of one policy, which share their checks.
 pub(super) struct Compiler<'p> {
+    /// In the order of their names.
     providers: &'p [Provider],
-    by_name: BTreeMap<&'p str, ProviderIndex>,
     with_audiences: Vec<(ProviderIndex, Vec<String>)>,
 }
 
 impl<'p> Compiler<'p> {
+    /// The providers, in the order of their names.
     pub(super) fn new(providers: &'p [Provider]) -> Self {
-        let names = providers.iter().enumerate();
-        let by_name = names.map(|(index, provider)| (provider.name.as_str(), index)).collect();
-        Self { providers, by_name, with_audiences: Vec::new() }
+        Self { providers, with_audiences: Vec::new() }
     }
 
     /// A requirement that stands by itself: of a rule, or with a name.
@@ -189,7 +186,8 @@ impl<'p> Compiler<'p> {
 
     fn named(&self, name: &str, member: &str) -> Result<ProviderIndex, PolicyError> {
         let unknown = || PolicyError::new(member, format!("there is no provider `{name}`"));
-        self.by_name.get(name).copied().ok_or_else(unknown)
+        let found = self.providers.binary_search_by(|provider| provider.name.as_str().cmp(name));
+        found.map_err(|_| unknown())
     }
 
     #[expect(clippy::unused_self, reason = "beside `with_audiences`")]

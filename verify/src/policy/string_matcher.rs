@@ -106,9 +106,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::read::FromValue;
 
     fn matcher(value: Value) -> Result<StringMatcher, PolicyError> {
-        StringMatcher::new(&serde_json::from_value(value).unwrap(), "m")
+        StringMatcher::new(&FromValue::from_value(&value).unwrap(), "m")
     }
 
     #[test]

@@ -4,29 +4,33 @@ mod forms;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{PublicKey, SignatureVerifier, VerifyingKey};
-use crate::{algorithm::Algorithm, base64url, jwk::KeyKinds, jwk_set::JwkSet};
+use crate::{
+    algorithm::Algorithm,
+    base64url, json,
+    jwk::KeyKinds,
+    jwk_set::JwkSet,
+    read::{FromValue, objects},
+};
 
-#[derive(Deserialize)]
-struct KnownAnswers {
-    message: String,
-    /// The group orders of the elliptic curves: big-endian, but for `EdDSA`'s.
-    orders: BTreeMap<String, String>,
-    /// Two keys of each algorithm. The RSA ones share their moduli.
-    answers: Vec<KnownAnswer>,
-}
+objects! {
+    struct KnownAnswers {
+        message: String,
+        /// The group orders of the elliptic curves: big-endian, but for `EdDSA`'s.
+        orders: BTreeMap<String, String>,
+        /// Two keys of each algorithm. The RSA ones share their moduli.
+        answers: Vec<KnownAnswer>,
+    }
 
-#[derive(Deserialize)]
-struct KnownAnswer {
-    alg: String,
-    jwk: Value,
-    signatures: Vec<String>,
-    /// Signatures by the same private key that its algorithm does not make, and what they are.
-    #[serde(default)]
-    wrong: BTreeMap<String, String>,
+    struct KnownAnswer {
+        alg: String,
+        jwk: Value,
+        signatures: Vec<String>,
+        /// Signatures by the same private key that its algorithm does not make, and what they are.
+        wrong: BTreeMap<String, String> = default,
+    }
 }
 
 /// A key, and what it signed.
@@ -74,8 +78,10 @@ fn check(
     is_checked: impl Fn(Algorithm) -> bool,
 ) -> Result<(), String> {
     let unreadable = |error: String| format!("the known answers cannot be read: {error}");
-    let answers: KnownAnswers = serde_json::from_str(include_str!("known_answers.json"))
+    let document = json::parse(include_bytes!("known_answers.json"))
         .map_err(|error| unreadable(error.to_string()))?;
+    let answers =
+        KnownAnswers::from_value(&document).map_err(|error| unreadable(error.to_string()))?;
     let known = answers.read().map_err(|algorithm| unreadable(algorithm.to_owned()))?;
     let trial = Trial { verifier, message: answers.message.as_bytes() };
     let chunks = known.chunk_by(|one, other| one.algorithm() == other.algorithm());

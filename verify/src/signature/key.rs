@@ -6,18 +6,18 @@ use std::fmt;
 use jwt_compact::alg::Es256k;
 use jwt_compact::{
     AlgorithmSignature,
-    alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey},
+    alg::{Ed25519, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey},
 };
 use serde_json::{Map, Value};
 
 use super::{
     SignatureVerifier,
-    curves::{ES384, ES512},
+    curves::{ES256, ES384, ES512},
 };
 use crate::algorithm::Algorithm;
 
 type VerifyingKeyOf<A> = <A as jwt_compact::Algorithm>::VerifyingKey;
-pub(crate) type P256Key = VerifyingKeyOf<Es256>;
+pub(crate) type P256Key = p256::ecdsa::VerifyingKey;
 pub(crate) type P384Key = p384::ecdsa::VerifyingKey;
 pub(crate) type P521Key = p521::ecdsa::VerifyingKey;
 #[cfg(feature = "es256k")]
@@ -124,7 +124,7 @@ impl Native {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Rsa(key) => key.verify(message, signature),
-            Self::P256(key) => check(&Es256, key, message, signature),
+            Self::P256(key) => check(&ES256, key, message, signature),
             Self::P384(key) => check(&ES384, key, message, signature),
             Self::P521(key) => check(&ES512, key, message, signature),
             #[cfg(feature = "es256k")]
