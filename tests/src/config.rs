@@ -3,6 +3,8 @@
 //! Every change is a replacement in the text, and one that finds nothing is an error: a test
 //! never runs on a file that differs from the published one by more than it asked for.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::{Failure, filter_module, workspace_root};
@@ -71,6 +73,17 @@ impl EnvoyConfig {
         let after: String = block.split_inclusive('\n').skip_while(|line| inside(line)).collect();
         let policy = format!("{:indent$}{policy}\n", "");
         Ok(Self { text: format!("{before}{POLICY_MARK}{policy}{after}") })
+    }
+
+    /// Another module of the filter.
+    ///
+    /// # Errors
+    /// When the filter is not where it is expected.
+    pub fn module(self, module: &Path) -> Result<Self, Failure> {
+        let old = self.text.split_once("filename: ").and_then(|(_, rest)| rest.split_once(" }"));
+        let lost = || Failure::new("envoy.yaml names no module");
+        let old = format!("filename: {}", old.ok_or_else(lost)?.0);
+        self.replace(&old, &format!("filename: {}", module.display()))
     }
 
     /// The policy of this configuration.

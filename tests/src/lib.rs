@@ -5,6 +5,7 @@
 //! that answers with what reached it. Everything listens on the loopback interface only.
 
 mod config;
+mod connection;
 mod envoy;
 mod failure;
 mod forge;
@@ -17,6 +18,7 @@ pub mod tour;
 mod upstream;
 
 pub use config::EnvoyConfig;
+pub use connection::Connection;
 pub use envoy::Envoy;
 pub use failure::Failure;
 pub use forge::{ForgedKeys, Key, base64url, claims_of, now};

@@ -10,4 +10,5 @@ mod logs;
 mod malformed;
 mod outage;
 mod places;
+mod vm_failure;
 mod waiting;
