@@ -11,6 +11,8 @@ use crate::{Failure, filter_module, workspace_root};
 
 const FILTER: &str = "dist/filter.wasm";
 const POLICY_MARK: &str = "value: |\n";
+const LISTENER_MARK: &str = "static_resources:\n  listeners:\n  - ";
+const LISTENER_TYPE: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 
 /// A configuration that is derived from `envoy.yaml`.
 #[derive(Clone, Debug)]
@@ -106,6 +108,25 @@ impl EnvoyConfig {
             return Err(Failure::new(format!("envoy.yaml has no `{from}` any more")));
         }
         Ok(Self { text: self.text.replace(from, to) })
+    }
+
+    /// The same, where the listener stands in a file of its own that Envoy watches. What it returns
+    /// besides is what that file has to hold; a new one is put in its place by a rename.
+    ///
+    /// # Errors
+    /// When the listener is not where it is expected.
+    pub fn with_listener_in(self, file: &Path) -> Result<(Self, String), Failure> {
+        let lost = || Failure::new("envoy.yaml has no list of one listener before its clusters");
+        let (before, rest) = self.text.split_once(LISTENER_MARK).ok_or_else(lost)?;
+        let (listener, after) = rest.split_once("\n  clusters:").ok_or_else(lost)?;
+        let listener = format!("resources:\n  - \"@type\": {LISTENER_TYPE}\n    {listener}\n");
+        let file = file.display();
+        let source = format!("lds_config: {{ path_config_source: {{ path: \"{file}\" }} }}");
+        let dynamic = format!(
+            "node: {{ id: gate, cluster: gate }}\ndynamic_resources:\n  {source}\n\
+             static_resources:\n  clusters:"
+        );
+        Ok((Self { text: format!("{before}{dynamic}{after}") }, listener))
     }
 
     /// The YAML.

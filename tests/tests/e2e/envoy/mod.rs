@@ -3,6 +3,7 @@
 mod answers;
 mod configuration;
 mod headers;
+mod hot_change;
 mod journey;
 mod keys;
 mod large_headers;
