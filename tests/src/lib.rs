@@ -14,6 +14,7 @@ mod issuer;
 mod key_server;
 mod process;
 mod programs;
+mod raw;
 pub mod tour;
 mod upstream;
 
@@ -27,4 +28,5 @@ pub use issuer::Issuer;
 pub use key_server::KeyServer;
 pub use process::wait_until;
 pub use programs::{envoy_program, filter_module, postern_program, workspace_root};
+pub use raw::RawConnection;
 pub use upstream::{Seen, Upstream};

@@ -11,5 +11,6 @@ mod logs;
 mod malformed;
 mod outage;
 mod places;
+mod traffic;
 mod vm_failure;
 mod waiting;
