@@ -2,6 +2,7 @@
 
 mod answers;
 mod configuration;
+mod fuzz;
 mod headers;
 mod hot_change;
 mod journey;

@@ -3,7 +3,7 @@
 mod cors;
 mod crowds;
 mod grpc;
-mod paths;
+pub(super) mod paths;
 mod redirects;
 mod rewrites;
 mod websocket;

@@ -26,7 +26,7 @@ async fn transparent_gate() -> LocalGate {
 
 fn call(target: &str) -> Request {
     let mut call = Request::get(target).method(Method::POST);
-    call.body = MESSAGE.to_owned();
+    MESSAGE.clone_into(&mut call.body);
     spoofed(call.header("content-type", "application/grpc+proto").header("te", "trailers"))
 }
 

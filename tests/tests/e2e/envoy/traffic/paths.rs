@@ -11,7 +11,7 @@ use crate::random::Random;
 
 const SEED: u64 = 4;
 const PATHS: usize = 6000;
-const PIECES: [&str; 30] = [
+pub(crate) const PIECES: [&str; 30] = [
     "/", "/", "/", "//", "%2f", "%2F", "\\", "%5c", "%5C", ".", "..", "%2e", "%2E%2e", ".%2e", ";",
     ";x=1", "%3b", "open", "open", "api", "api", "%61pi", "a", "%00", "%", "%252e", "#", "?",
     "\u{e9}", "API",
@@ -68,7 +68,7 @@ fn target(random: &mut Random) -> String {
 }
 
 /// Every path that somebody may take this target for.
-fn readings(target: &str) -> BTreeSet<String> {
+pub(crate) fn readings(target: &str) -> BTreeSet<String> {
     let path = target.split('?').next().unwrap().to_owned();
     let mut known = BTreeSet::from([path.clone(), decoded(&path)]);
     loop {
@@ -109,7 +109,7 @@ fn resolved(path: &str) -> String {
     format!("/{}", segments.join("/"))
 }
 
-fn decoded(path: &str) -> String {
+pub(crate) fn decoded(path: &str) -> String {
     let mut parts = path.split('%');
     let mut decoded = parts.next().unwrap().to_owned();
     for part in parts {
