@@ -3,12 +3,16 @@
 //! Every change is a replacement in the text, and one that finds nothing is an error: a test
 //! never runs on a file that differs from the published one by more than it asked for.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::{Failure, filter_module, workspace_root};
 
 const FILTER: &str = "dist/filter.wasm";
 const POLICY_MARK: &str = "value: |\n";
+const LISTENER_MARK: &str = "static_resources:\n  listeners:\n  - ";
+const LISTENER_TYPE: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 
 /// A configuration that is derived from `envoy.yaml`.
 #[derive(Clone, Debug)]
@@ -73,6 +77,17 @@ impl EnvoyConfig {
         Ok(Self { text: format!("{before}{POLICY_MARK}{policy}{after}") })
     }
 
+    /// Another module of the filter.
+    ///
+    /// # Errors
+    /// When the filter is not where it is expected.
+    pub fn module(self, module: &Path) -> Result<Self, Failure> {
+        let old = self.text.split_once("filename: ").and_then(|(_, rest)| rest.split_once(" }"));
+        let lost = || Failure::new("envoy.yaml names no module");
+        let old = format!("filename: {}", old.ok_or_else(lost)?.0);
+        self.replace(&old, &format!("filename: {}", module.display()))
+    }
+
     /// The policy of this configuration.
     ///
     /// # Errors
@@ -93,6 +108,25 @@ impl EnvoyConfig {
             return Err(Failure::new(format!("envoy.yaml has no `{from}` any more")));
         }
         Ok(Self { text: self.text.replace(from, to) })
+    }
+
+    /// The same, where the listener stands in a file of its own that Envoy watches. What it returns
+    /// besides is what that file has to hold; a new one is put in its place by a rename.
+    ///
+    /// # Errors
+    /// When the listener is not where it is expected.
+    pub fn with_listener_in(self, file: &Path) -> Result<(Self, String), Failure> {
+        let lost = || Failure::new("envoy.yaml has no list of one listener before its clusters");
+        let (before, rest) = self.text.split_once(LISTENER_MARK).ok_or_else(lost)?;
+        let (listener, after) = rest.split_once("\n  clusters:").ok_or_else(lost)?;
+        let listener = format!("resources:\n  - \"@type\": {LISTENER_TYPE}\n    {listener}\n");
+        let file = file.display();
+        let source = format!("lds_config: {{ path_config_source: {{ path: \"{file}\" }} }}");
+        let dynamic = format!(
+            "node: {{ id: gate, cluster: gate }}\ndynamic_resources:\n  {source}\n\
+             static_resources:\n  clusters:"
+        );
+        Ok((Self { text: format!("{before}{dynamic}{after}") }, listener))
     }
 
     /// The YAML.

@@ -1,18 +1,19 @@
 //! A small HTTP client that hides nothing: one connection per request, all headers kept.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Failure;
+use crate::{Connection, Failure};
 
 /// How long any answer may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -37,7 +38,12 @@ pub struct Request {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body; none when empty.
     pub body: String,
+    /// The fields behind the body, where the protocol has room for them: HTTP/2.
+    pub trailers: Vec<(String, Vec<u8>)>,
 }
+
+/// A request's body as hyper sends it.
+pub(crate) type Outgoing = BoxBody<Bytes, Infallible>;
 
 impl Request {
     /// `GET target`
@@ -48,6 +54,7 @@ impl Request {
             target: target.to_owned(),
             headers: Vec::new(),
             body: String::new(),
+            trailers: Vec::new(),
         }
     }
 
@@ -78,29 +85,51 @@ impl Request {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    fn into_hyper(
+    /// Adds a field behind the body.
+    #[must_use]
+    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.trailers.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    pub(crate) fn into_hyper(
         self,
         protocol: Protocol,
         address: SocketAddr,
-    ) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    ) -> Result<hyper::Request<Outgoing>, Failure> {
         let uri = match protocol {
             Protocol::Http1 => self.target.clone(),
             Protocol::Http2 => format!("http://{address}{}", self.target),
         };
         let uri: Uri = uri.parse().map_err(Failure::while_doing("the request's target"))?;
-        let mut request = hyper::Request::new(Full::new(Bytes::from(self.body)));
+        let mut request = hyper::Request::new(outgoing(self.body, &self.trailers)?);
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         if protocol == Protocol::Http1 {
             headers.insert(HOST, header_value(address.to_string().as_bytes())?);
         }
-        for (name, value) in self.headers {
-            let name: HeaderName = name.parse().map_err(Failure::while_doing("a header's name"))?;
-            headers.append(name, header_value(&value)?);
-        }
+        append(headers, &self.headers)?;
         Ok(request)
     }
+}
+
+fn outgoing(body: String, trailers: &[(String, Vec<u8>)]) -> Result<Outgoing, Failure> {
+    let body = Full::new(Bytes::from(body));
+    if trailers.is_empty() {
+        return Ok(body.boxed());
+    }
+    let mut fields = HeaderMap::new();
+    append(&mut fields, trailers)?;
+    Ok(body.with_trailers(async { Some(Ok(fields)) }).boxed())
+}
+
+fn append(fields: &mut HeaderMap, more: &[(String, Vec<u8>)]) -> Result<(), Failure> {
+    for (name, value) in more {
+        let name: HeaderName = name.parse().map_err(Failure::while_doing("a header's name"))?;
+        fields.append(name, header_value(value)?);
+    }
+    Ok(())
 }
 
 fn header_value(bytes: &[u8]) -> Result<HeaderValue, Failure> {
@@ -116,6 +145,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body.
     pub body: String,
+    /// The fields behind the body.
+    pub trailers: HeaderMap,
 }
 
 impl Response {
@@ -163,46 +194,25 @@ impl Client {
     /// # Errors
     /// When there is no answer, or none within 20 s.
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
-        match tokio::time::timeout(LIMIT, self.exchange(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::new(format!("{} gave no answer in 20 s", self.address))),
-        }
-    }
-
-    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
-        let request = request.into_hyper(self.protocol, self.address)?;
-        let stream = connect(self.address).await?;
-        let failed = || Failure::while_doing("exchanging HTTP");
-        let answer = match self.protocol {
-            Protocol::Http1 => {
-                let (mut sender, connection) =
-                    hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                        .await
-                        .map_err(failed())?;
-                tokio::spawn(connection);
-                sender.send_request(request).await.map_err(failed())?
-            }
-            Protocol::Http2 => {
-                let (mut sender, connection) =
-                    hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-                        .handshake(TokioIo::new(stream))
-                        .await
-                        .map_err(failed())?;
-                tokio::spawn(connection);
-                sender.send_request(request).await.map_err(failed())?
-            }
-        };
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.map_err(failed())?.to_bytes();
-        Ok(Response {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: String::from_utf8_lossy(&body).into_owned(),
+        within_limit(self.address, async {
+            Connection::open(self.protocol, self.address).await?.exchange(request).await
         })
+        .await
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
+/// Gives up when there is no answer in time.
+pub(crate) async fn within_limit<T>(
+    address: SocketAddr,
+    exchange: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(LIMIT, exchange).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Failure::new(format!("{address} gave no answer in 20 s"))),
+    }
+}
+
+pub(crate) async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     let stream = TcpStream::connect(address)
         .await
         .map_err(|error| Failure::new(format!("connecting to {address}: {error}")))?;
@@ -228,8 +238,5 @@ pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<String, Failu
         }
         Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    match tokio::time::timeout(LIMIT, exchange).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Failure::new(format!("{address} gave no answer in 20 s"))),
-    }
+    within_limit(address, exchange).await
 }

@@ -6,6 +6,7 @@
 
 mod clock;
 mod config;
+mod connection;
 mod envoy;
 mod failure;
 mod forge;
@@ -15,12 +16,14 @@ mod key_server;
 mod live_envoy;
 mod process;
 mod programs;
+mod raw;
 pub mod soak;
 pub mod tour;
 mod upstream;
 
 pub use clock::SetClock;
 pub use config::EnvoyConfig;
+pub use connection::Connection;
 pub use envoy::{Envoy, LogLevel};
 pub use failure::Failure;
 pub use forge::{ForgedKeys, Key, base64url, claims_of, header_of, now};
@@ -31,4 +34,5 @@ pub use live_envoy::LiveEnvoy;
 pub use process::wait_until;
 pub(crate) use programs::clock_library;
 pub use programs::{envoy_program, filter_module, postern_program, workspace_root};
+pub use raw::RawConnection;
 pub use upstream::{Seen, Upstream};

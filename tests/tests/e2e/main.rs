@@ -14,4 +14,5 @@
 mod envoy;
 mod issuer;
 mod local_gate;
+mod random;
 mod shop;

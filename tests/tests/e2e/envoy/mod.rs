@@ -3,8 +3,10 @@
 mod answers;
 mod configuration;
 mod corpus;
+mod fuzz;
 mod headers;
 mod host_calls;
+mod hot_change;
 mod identity;
 mod journey;
 mod keys;
@@ -16,4 +18,6 @@ mod one_fetch;
 mod outage;
 mod places;
 mod soak;
+mod traffic;
+mod vm_failure;
 mod waiting;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use postern_tests::{
-    Client, Envoy, EnvoyConfig, ForgedKeys, Key, KeyServer, Protocol, Request, Response, Seen,
-    Upstream, now,
+    Client, Envoy, EnvoyConfig, Failure, ForgedKeys, Key, KeyServer, Protocol, Request, Response,
+    Seen, Upstream, now,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -14,15 +14,23 @@ const GOOD: usize = 200;
 const BAD: usize = 1400;
 
 /// A gate whose keys come from a server that keeps it waiting.
-struct WaitingGate {
-    envoy: Envoy,
-    upstream: Upstream,
-    server: KeyServer,
+pub(super) struct WaitingGate {
+    pub(super) envoy: Envoy,
+    pub(super) upstream: Upstream,
+    pub(super) server: KeyServer,
     keys: ForgedKeys,
 }
 
 impl WaitingGate {
     async fn open(plugin_option: &str) -> Self {
+        Self::open_with(plugin_option, Ok).await
+    }
+
+    /// Opens with a changed configuration.
+    pub(super) async fn open_with(
+        plugin_option: &str,
+        change: impl FnOnce(EnvoyConfig) -> Result<EnvoyConfig, Failure>,
+    ) -> Self {
         let keys = ForgedKeys::generate().unwrap();
         let server = KeyServer::start(&keys.jwks()).await.unwrap();
         let upstream = Upstream::start(0).await.unwrap();
@@ -44,12 +52,13 @@ impl WaitingGate {
                 config
                     .replace(failure_policy, &format!("{failure_policy}\n{indent}{plugin_option}"))
             })
+            .and_then(change)
             .unwrap();
         let envoy = Envoy::start(&config).await.unwrap();
         Self { envoy, upstream, server, keys }
     }
 
-    fn token(&self, kid: &str) -> String {
+    pub(super) fn token(&self, kid: &str) -> String {
         let header = json!({ "alg": "ES256", "kid": kid }).to_string();
         let claims = json!({ "iss": ISSUER, "sub": "user-1", "exp": now() + 300 });
         self.keys.sign(Key::Es256, header, claims.to_string())
