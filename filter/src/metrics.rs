@@ -100,29 +100,15 @@ impl Metrics {
         if more == 0 {
             return;
         }
-        let id = match self.counters.get(name) {
-            Some(id) => *id,
-            None => {
-                let id = host::counter(&format!("{}{name}", self.prefix));
-                self.counters.insert(name.to_owned(), id);
-                id
-            }
-        };
-        if let Some(id) = id {
+        let define = || host::counter(&format!("{}{name}", self.prefix));
+        if let Some(id) = *self.counters.entry(name.to_owned()).or_insert_with(define) {
             host::count(id, more);
         }
     }
 
     fn record(&mut self, name: &str, value: u64) {
-        let id = match self.gauges.get(name) {
-            Some(id) => *id,
-            None => {
-                let id = host::gauge(&format!("{}{name}", self.prefix));
-                self.gauges.insert(name.to_owned(), id);
-                id
-            }
-        };
-        if let Some(id) = id {
+        let define = || host::gauge(&format!("{}{name}", self.prefix));
+        if let Some(id) = *self.gauges.entry(name.to_owned()).or_insert_with(define) {
             host::record(id, value);
         }
     }

@@ -24,7 +24,7 @@ const MAX_WOKEN: usize = 16;
 /// How many fetches are started in one callback; the next ones follow with the next tick.
 const MAX_STARTED: usize = 64;
 /// Of how many sources it is kept in mind which news were taken; who forgets takes them again.
-const MAX_TAKEN: usize = 4096;
+const MAX_HEARD: usize = 4096;
 /// How many keys that were left out are logged for one key set.
 const MAX_LOGGED_KEYS: usize = 4;
 
@@ -44,7 +44,7 @@ struct Post {
     followed: Vec<Fetch>,
     /// The last news of each source that were taken. A key set may have two: its issuer's
     /// configuration comes first.
-    taken: BTreeMap<String, u64>,
+    heard: BTreeMap<String, u64>,
 }
 
 impl Plugin {
@@ -123,8 +123,8 @@ impl Post {
     fn new(policy: Policy) -> Self {
         let metrics = Metrics::new(&policy);
         let station = Station::new(gate(policy));
-        let (calls, followed, taken) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Self { station, metrics, calls, followed, taken }
+        let (calls, followed, heard) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { station, metrics, calls, followed, heard }
     }
 
     /// Sees to every fetch that is due, wakes who is to be woken, tells the statistics, and sets the
@@ -165,8 +165,8 @@ impl Post {
     /// Takes what another thread has fetched, waits for it, or fetches.
     fn see_to(&mut self, fetch: Fetch, now: Duration) {
         let place = Place::of(&fetch);
-        let taken = self.taken.get(place.source()).copied().unwrap_or_default();
-        match key_exchange::turn(&place, &fetch, taken, now) {
+        let heard = self.heard.get(place.source()).copied().unwrap_or_default();
+        match key_exchange::turn(&place, &fetch, heard, now) {
             Turn::Take(news) => self.take(&fetch, &news),
             Turn::Follow => self.followed.push(fetch),
             Turn::Lead { etag } => match host::dispatch(&fetch, etag.as_deref()) {
@@ -215,10 +215,10 @@ impl Post {
     }
 
     fn note(&mut self, fetch: &Fetch, number: u64, generation: u64) {
-        if self.taken.len() >= MAX_TAKEN {
-            self.taken.clear();
+        if self.heard.len() >= MAX_HEARD {
+            self.heard.clear();
         }
-        self.taken.insert(Place::of(fetch).into_source(), number);
+        self.heard.insert(Place::of(fetch).into_source(), number);
         if fetch.key_set.domain.is_none() {
             self.metrics.set_generation(fetch.key_set.provider, generation);
         }

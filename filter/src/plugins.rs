@@ -9,7 +9,7 @@ use crate::{exports::Action, plugin::Plugin};
 /// All of them, and whose requests are whose.
 #[derive(Default)]
 pub(crate) struct Plugins {
-    plugins: BTreeMap<u32, Plugin>,
+    by_id: BTreeMap<u32, Plugin>,
     /// The request that was announced last, and its plugin: the proxy shows a request's headers
     /// directly after it has announced it.
     announced: (u32, u32),
@@ -20,7 +20,7 @@ pub(crate) struct Plugins {
 impl Plugins {
     pub(crate) fn create(&mut self, context_id: u32, parent_context_id: u32) {
         if parent_context_id == 0 {
-            self.plugins.insert(context_id, Plugin::new(context_id));
+            self.by_id.insert(context_id, Plugin::new(context_id));
         } else {
             self.announced = (context_id, parent_context_id);
         }
@@ -28,26 +28,26 @@ impl Plugins {
 
     pub(crate) fn delete(&mut self, context_id: u32) {
         if let Some(plugin_id) = self.requests.remove(&context_id) {
-            if let Some(plugin) = self.plugins.get_mut(&plugin_id) {
+            if let Some(plugin) = self.by_id.get_mut(&plugin_id) {
                 plugin.forget(context_id);
             }
-        } else if let Some(mut plugin) = self.plugins.remove(&context_id) {
+        } else if let Some(mut plugin) = self.by_id.remove(&context_id) {
             plugin.close();
         }
     }
 
     pub(crate) fn configure(&mut self, context_id: u32) -> bool {
-        self.plugins.get_mut(&context_id).is_some_and(Plugin::configure)
+        self.by_id.get_mut(&context_id).is_some_and(Plugin::configure)
     }
 
     pub(crate) fn tick(&mut self, context_id: u32) {
-        if let Some(plugin) = self.plugins.get_mut(&context_id) {
+        if let Some(plugin) = self.by_id.get_mut(&context_id) {
             plugin.work();
         }
     }
 
     pub(crate) fn fetched(&mut self, context_id: u32, token: u32) {
-        if let Some(plugin) = self.plugins.get_mut(&context_id) {
+        if let Some(plugin) = self.by_id.get_mut(&context_id) {
             plugin.fetched(token);
         }
     }
@@ -60,7 +60,7 @@ impl Plugins {
             None if announced == context_id => plugin_id,
             None => return Action::StopAll,
         };
-        let Some(plugin) = self.plugins.get_mut(&plugin_id) else { return Action::StopAll };
+        let Some(plugin) = self.by_id.get_mut(&plugin_id) else { return Action::StopAll };
         let action = plugin.request(context_id);
         if !is_whole || action == Action::StopAll {
             self.requests.insert(context_id, plugin_id);
@@ -70,7 +70,7 @@ impl Plugins {
 
     pub(crate) fn trailers(&mut self, context_id: u32) -> Action {
         let plugin_id = self.requests.get(&context_id);
-        let plugin = plugin_id.and_then(|plugin_id| self.plugins.get(plugin_id));
+        let plugin = plugin_id.and_then(|plugin_id| self.by_id.get(plugin_id));
         plugin.map_or(Action::StopAll, Plugin::trailers)
     }
 }

@@ -280,7 +280,7 @@ fn deny<'r>(
     let default = DenyResponse::default();
     let style = Style {
         deny_response: rule.map_or(&default, |rule| &rule.deny_response),
-        bare: policy.strip_failure_response,
+        bare: policy.switches.strip_failure_response,
         locations: policy.providers.iter().flat_map(|provider| &provider.locations),
     };
     let answer = answer(&denial, request, style);

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::npm;
 use crate::setup::{self, WASM_TARGET};
-use crate::steps::{Failure, read_stdout, step};
+use crate::steps::{Failure, execute, read_stdout, step};
 use crate::wasm;
 use crate::workspace::Workspace;
 
@@ -25,16 +26,78 @@ pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
     })
 }
 
+/// What the filter's module exports: its memory, the version of the interface, and the callbacks that
+/// it uses. Envoy makes each callback that is exported, for every request.
+const EXPORTS: [&str; 10] = [
+    "memory",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_http_call_response",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_headers",
+    "proxy_on_request_trailers",
+    "proxy_on_tick",
+];
+
+/// What Rust's Wasm uses of what came after the first version of Wasm, all of it long supported.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
 /// Builds the filter and returns its place in `dist/`.
 pub(crate) fn filter(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    npm::BINARYEN.install(workspace)?;
     let shipped = workspace.dist().join("filter.wasm");
     step("Building the Envoy filter (wasm)", || {
         let package = ["--package", "postern-filter"];
         let profile = ["--profile", "wasm", "--target", WASM_TARGET];
         let messages = cargo_build(workspace, &[package.as_slice(), &profile].concat())?;
-        install(&artifact(&messages, "postern_filter.wasm")?, &shipped)
+        install(&small(workspace, &artifact(&messages, "postern_filter.wasm")?)?, &shipped)
     })?;
     Ok(shipped)
+}
+
+/// The module without what nobody calls, beside the one that cargo built. That takes seconds, so it
+/// is done again only for another module.
+fn small(workspace: &Workspace, built: &Path) -> Result<PathBuf, Failure> {
+    let (needed, small) = (built.with_extension("needed.wasm"), built.with_extension("small.wasm"));
+    let module = wasm::with_exports(&read(built)?, |name| EXPORTS.contains(&name))?;
+    if small.is_file() && fs::read(&needed).is_ok_and(|before| before == module) {
+        return Ok(small);
+    }
+    fs::write(&needed, module)
+        .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", needed.display())))?;
+    let fresh = built.with_extension("fresh.wasm");
+    let mut optimizer = workspace.command("node");
+    optimizer.arg(npm::BINARYEN.file(workspace, "bin/wasm-opt")).args(WASM_FEATURES);
+    execute(optimizer.args(["-O3", "-Os"]).arg(&needed).arg("-o").arg(&fresh))?;
+    fs::rename(&fresh, &small)
+        .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", small.display())))?;
+    Ok(small)
+}
+
+/// Holds the filter's module to the exports that it needs.
+pub(crate) fn check_exports(module: &Path) -> Result<(), Failure> {
+    let name = module.file_name().unwrap_or_default().display();
+    let mut exports = wasm::exports(&read(module)?)?;
+    exports.sort_unstable();
+    if exports != EXPORTS {
+        let exports = exports.join("`, `");
+        return Err(Failure::new(format!("`{name}` exports other than it needs: `{exports}`")));
+    }
+    Ok(())
+}
+
+fn read(module: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(module)
+        .map_err(|error| Failure::new(format!("cannot read `{}`: {error}", module.display())))
 }
 
 /// Builds the verify core alone for Wasm, as the benchmarks load it.
@@ -70,8 +133,7 @@ pub(crate) fn check_size(module: &Path, max_kib: u64) -> Result<(), Failure> {
 /// Holds a Wasm module to the imports that its hosts have.
 pub(crate) fn check_imports(module: &Path, allowed: fn(&str) -> bool) -> Result<(), Failure> {
     let name = module.file_name().unwrap_or_default().display();
-    let bytes = fs::read(module)
-        .map_err(|error| Failure::new(format!("cannot read `{}`: {error}", module.display())))?;
+    let bytes = read(module)?;
     let imports = wasm::imports(&bytes)?;
     if let Some(import) = imports.iter().find(|import| !allowed(import)) {
         return Err(Failure::new(format!("`{name}` imports `{import}`")));

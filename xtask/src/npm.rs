@@ -1,4 +1,4 @@
-//! Packages of npm that tests run beside Postern: each set of them in a folder of `.tools/`.
+//! Packages of npm that builds and tests use: each set of them in a folder of `.tools/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,10 @@ pub(crate) const JOSE: Packages =
 /// The schemas that Istio's resources are held to.
 pub(crate) const ISTIO_SCHEMAS: Packages =
     Packages { main: "@kubernetes-models/istio", source: "tests/istio", folder: "istio" };
+
+/// What makes the filter's module smaller.
+pub(crate) const BINARYEN: Packages =
+    Packages { main: "binaryen", source: "filter", folder: "binaryen" };
 
 /// A package and what it depends on.
 pub(crate) struct Packages {
@@ -60,6 +64,12 @@ impl Packages {
         let lock = self.lock(workspace);
         let folder = workspace.tools().join(self.folder);
         lock.is_ok_and(|lock| self.is_current(&folder, &lock)) && has_node(workspace)
+    }
+
+    /// A file of the main package.
+    pub(crate) fn file(&self, workspace: &Workspace, path: &str) -> PathBuf {
+        let folder = workspace.tools().join(self.folder);
+        folder.join("node_modules").join(self.main).join(path)
     }
 
     fn lock(&self, workspace: &Workspace) -> Result<String, Failure> {

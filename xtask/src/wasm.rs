@@ -1,25 +1,100 @@
-//! What a Wasm module wants from its host, read from the module itself.
+//! What a Wasm module wants from its host and what it offers to it, read from the module itself.
 
 use crate::steps::Failure;
 
 const MAGIC: &[u8] = b"\0asm\x01\0\0\0";
 const IMPORT_SECTION: u8 = 2;
+const EXPORT_SECTION: u8 = 7;
 
 /// The imports of a module, as `module.name`.
 pub(crate) fn imports(module: &[u8]) -> Result<Vec<String>, Failure> {
-    read(module).ok_or_else(|| Failure::new("this is not a Wasm module, or one that is too new"))
+    read(module).ok_or_else(unreadable)
+}
+
+/// The names of the exports of a module.
+pub(crate) fn exports(module: &[u8]) -> Result<Vec<String>, Failure> {
+    let exports = || {
+        let sections = sections(module)?;
+        let section = sections.iter().find(|(id, _)| *id == EXPORT_SECTION);
+        let exports = section.map_or(Some(Vec::new()), |(_, section)| export_section(section));
+        Some(exports?.into_iter().map(|export| export.name).collect())
+    };
+    exports().ok_or_else(unreadable)
+}
+
+/// The module with those of its exports only whose names are kept.
+pub(crate) fn with_exports(module: &[u8], keep: impl Fn(&str) -> bool) -> Result<Vec<u8>, Failure> {
+    let changed = || {
+        let mut bytes = MAGIC.to_vec();
+        for (id, section) in sections(module)? {
+            let kept =
+                if id == EXPORT_SECTION { kept_exports(section, &keep)? } else { section.into() };
+            bytes.push(id);
+            put_number(&mut bytes, kept.len());
+            bytes.extend_from_slice(&kept);
+        }
+        Some(bytes)
+    };
+    changed().ok_or_else(unreadable)
+}
+
+fn unreadable() -> Failure {
+    Failure::new("this is not a Wasm module, or one that is too new")
 }
 
 fn read(module: &[u8]) -> Option<Vec<String>> {
+    let sections = sections(module)?;
+    let section = sections.iter().find(|(id, _)| *id == IMPORT_SECTION);
+    section.map_or(Some(Vec::new()), |(_, section)| import_section(Reader(section)))
+}
+
+/// All sections, by their kind.
+fn sections(module: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     let mut module = Reader(module.strip_prefix(MAGIC)?);
+    let mut sections = Vec::new();
     while let Some(id) = module.byte() {
         let length = module.number()?;
-        let section = module.take(length)?;
-        if id == IMPORT_SECTION {
-            return import_section(Reader(section));
-        }
+        sections.push((id, module.take(length)?));
     }
-    Some(Vec::new())
+    Some(sections)
+}
+
+struct Export<'a> {
+    name: String,
+    /// As it stands in the section.
+    bytes: &'a [u8],
+}
+
+fn export_section(section: &[u8]) -> Option<Vec<Export<'_>>> {
+    let mut section = Reader(section);
+    let mut exports = Vec::new();
+    for _ in 0..section.number()? {
+        let start = section.0;
+        let name = section.name()?;
+        section.byte()?;
+        section.number()?;
+        exports.push(Export { name, bytes: start.get(..start.len() - section.0.len())? });
+    }
+    Some(exports)
+}
+
+fn kept_exports(section: &[u8], keep: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+    let exports = export_section(section)?;
+    let kept: Vec<&[u8]> =
+        exports.iter().filter(|export| keep(&export.name)).map(|export| export.bytes).collect();
+    let mut bytes = Vec::new();
+    put_number(&mut bytes, kept.len());
+    bytes.extend(kept.concat());
+    Some(bytes)
+}
+
+/// LEB128, unsigned.
+fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
+    while number > 0x7f {
+        bytes.push(u8::try_from(number & 0x7f).unwrap_or_default() | 0x80);
+        number >>= 7;
+    }
+    bytes.push(u8::try_from(number).unwrap_or_default());
 }
 
 fn import_section(mut section: Reader<'_>) -> Option<Vec<String>> {
@@ -112,6 +187,18 @@ mod tests {
         ];
         let module = module(&[&[1, 1, 0], &section.concat()]);
         assert_eq!(imports(&module).unwrap(), ["e.f", "e.t", "e.m", "e.g", "e."]);
+    }
+
+    #[test]
+    fn exports_are_named_and_can_be_left_out() {
+        let types: &[u8] = &[1, 4, 1, 0x60, 0, 0];
+        let both: &[u8] = &[7, 12, 2, 3, b'o', b'n', b'e', 0, 0x80, 1, 1, b'm', 2, 0];
+        let one: &[u8] = &[7, 5, 1, 1, b'm', 2, 0];
+        let (module, smaller) = (module(&[types, both]), module(&[types, one]));
+        assert_eq!(exports(&module).unwrap(), ["one", "m"]);
+        assert_eq!(with_exports(&module, |name| name == "m").unwrap(), smaller);
+        assert_eq!(with_exports(&module, |_| true).unwrap(), module);
+        assert!(with_exports(module.get(..module.len() - 1).unwrap(), |_| true).is_err());
     }
 
     #[test]

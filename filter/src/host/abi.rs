@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "the host's functions take addresses")]
 
-use std::ptr::null_mut;
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 /// Bytes that the host wrote.
 pub(crate) type Bytes = Vec<u8>;
@@ -162,8 +162,7 @@ mod raw {
 /// Where the host puts what it hands over. The only memory that it writes to by itself.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    let mut bytes = std::mem::ManuallyDrop::new(Bytes::with_capacity(size));
-    bytes.as_mut_ptr()
+    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
 }
 
 /// Takes what the host handed over: it asked [`proxy_on_memory_allocate`] for the room, or wrote
@@ -175,7 +174,7 @@ fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Bytes, Re
         return Ok(Bytes::new());
     }
     // SAFETY: `proxy_on_memory_allocate` made it, of this size, and the host has filled it.
-    Ok(unsafe { Bytes::from_raw_parts(data, size, size) })
+    Ok(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
 fn done(status: u32) -> Result<(), Refused> {

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use base64ct::{Base64, Encoding};
+use data_encoding::BASE64;
 
 use super::{
     domains::{DOMAIN, Domains},
@@ -328,7 +328,8 @@ fn local_jwks(
     let (field, keys) = match (&raw.inline_string, &raw.inline_bytes) {
         (Some(text), None) => ("inline_string", local_keys(text.as_bytes(), algorithms)),
         (None, Some(bytes)) => {
-            let document = Base64::decode_vec(bytes).map_err(|_| "it is not base64".to_owned());
+            let document =
+                BASE64.decode(bytes.as_bytes()).map_err(|_| "it is not base64".to_owned());
             ("inline_bytes", document.and_then(|document| local_keys(&document, algorithms)))
         }
         _ => {

@@ -57,14 +57,20 @@ pub struct Policy {
     rule_index: RuleIndex,
     requirement_map: BTreeMap<String, Requirement>,
     filter_state_rules: Option<FilterStateRules>,
-    bypass_cors_preflight: bool,
-    pub(crate) strip_failure_response: bool,
-    identity_in_metadata: bool,
+    pub(crate) switches: Switches,
     stat_prefix: Option<String>,
     pub(crate) cache_bytes: usize,
     /// Whether any rule asks for more of a token than its validity.
     pub(crate) has_conditions: bool,
     identity_headers: IdentityHeaders,
+}
+
+/// What a policy switches on or off as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Switches {
+    bypass_cors_preflight: bool,
+    pub(crate) strip_failure_response: bool,
+    identity_in_metadata: bool,
 }
 
 /// Requirements by the value of a host's filter state.
@@ -169,9 +175,11 @@ impl Policy {
             identity_headers: IdentityHeaders::new(std::iter::empty()),
             requirement_map,
             filter_state_rules,
-            bypass_cors_preflight: raw.bypass_cors_preflight,
-            strip_failure_response: raw.strip_failure_response,
-            identity_in_metadata: raw.identity_in_metadata,
+            switches: Switches {
+                bypass_cors_preflight: raw.bypass_cors_preflight,
+                strip_failure_response: raw.strip_failure_response,
+                identity_in_metadata: raw.identity_in_metadata,
+            },
             stat_prefix: stat_prefix(raw.stat_prefix)?,
             cache_bytes: bounded_cache(cache_bytes)?,
             has_conditions: rules.iter().any(|rule| !rule.conditions.is_empty()),
@@ -224,7 +232,7 @@ impl Policy {
     /// Whether the host's metadata is to tell whom a token speaks for ([`crate::Forward::identity`]).
     #[must_use]
     pub fn identity_in_metadata(&self) -> bool {
-        self.identity_in_metadata
+        self.switches.identity_in_metadata
     }
 
     /// The keys that [`crate::Forward::metadata`] and [`crate::Denied::metadata`] may have.
@@ -254,7 +262,7 @@ impl Policy {
         path: &str,
     ) -> Result<Demands<'_>, Denial> {
         let by_host = |requirement| Demands { trial: None, demand: Some(Demand::of(requirement)) };
-        if self.bypass_cors_preflight && request.is_cors_preflight() {
+        if self.switches.bypass_cors_preflight && request.is_cors_preflight() {
             return Ok(by_host(&OPEN));
         }
         match request.route {
