@@ -44,7 +44,6 @@ impl Metrics {
         let told = std::mem::replace(&mut self.told, counters);
         for (name, now, before) in [
             ("allowed", counters.allowed, told.allowed),
-            ("denied", counters.denied, told.denied),
             ("would_deny", counters.would_deny, told.would_deny),
             ("cache.hits", counters.cache.hits, told.cache.hits),
             ("cache.misses", counters.cache.misses, told.cache.misses),
