@@ -32,8 +32,8 @@
 //! counts for its text, its value and its share of slab and map where they are at their emptiest
 //! (some 340 bytes on a 64-bit host, 260 in Wasm). Only while slab or map move to another size are
 //! the old and the new one there at once. An entry whose time is over is dropped when it is asked
-//! for, or when the hand comes by, visited or not: under pressure for room none outlives one round
-//! of the hand. One of an earlier key set is not visited any more and goes as any other unused one
+//! for, or when the hand comes by, visited or not, or when it is the oldest and another comes: under
+//! pressure for room none outlives one round of the hand. One of an earlier key set is not visited any more and goes as any other unused one
 //! does. Where there is no pressure, both stay within the bound and are no hit.
 
 mod sieve;
@@ -53,6 +53,8 @@ use sieve::Sieve;
 const TAIL_BYTES: usize = 16;
 /// The part of the bound that one entry may take, as a divisor.
 const LARGEST_SHARE: usize = 4;
+/// How many entries whose time is over are dropped from the old end with each that comes.
+const DROPPED: usize = 2;
 /// What an allocator adds to a text: a header, and rounding up.
 const ALLOCATION_BYTES: usize = 16;
 
@@ -162,6 +164,7 @@ impl<V: Clone> VerifiedTokens<V> {
         if bytes > self.max_bytes / LARGEST_SHARE || validity.ends <= validity.verified_at {
             return;
         }
+        self.drop_expired(validity.verified_at);
         self.make_room(bytes, validity.verified_at);
         self.bytes += bytes;
         let entry = Entry { check, text: text.into(), validity, value, bytes };
@@ -195,6 +198,19 @@ impl<V: Clone> VerifiedTokens<V> {
         self.remove(index);
         increment(&mut self.counters.expirations);
         None
+    }
+
+    /// Where every entry that comes is used once, the hand keeps its distance to the newest end and
+    /// never comes round to what it has passed: that goes here when its time is over.
+    fn drop_expired(&mut self, now: Duration) {
+        for _ in 0..DROPPED {
+            let Some(oldest) = self.entries.oldest() else { return };
+            if self.entries.get(oldest).is_some_and(|entry| entry.validity.holds_at(now)) {
+                return;
+            }
+            self.remove(oldest);
+            increment(&mut self.counters.expirations);
+        }
     }
 
     /// Gives up entries until there is room for one of so many `bytes`.

@@ -45,6 +45,11 @@ impl<T> Sieve<T> {
         self.nodes.get(index).map(|node| &node.item)
     }
 
+    /// The item that came first of all.
+    pub(super) fn oldest(&self) -> Option<usize> {
+        (self.oldest != NONE).then_some(self.oldest)
+    }
+
     /// The item, which from now on counts as visited.
     pub(super) fn visit(&mut self, index: usize) -> Option<&T> {
         let node = self.nodes.get_mut(index)?;

@@ -191,6 +191,27 @@ fn gives_up_an_expired_entry_before_a_used_one_even_if_it_was_visited() {
     }
 }
 
+/// The hand has passed them, and follows the newest end from there on.
+#[test]
+fn what_the_hand_has_passed_goes_when_its_time_is_over() {
+    let mut cache = room_for(40);
+    for number in 0..20 {
+        cache.insert(0, &text(number), validity(1), number, 0);
+        assert!(cache.lookup(0, &text(number), 1, at(110)).is_some());
+    }
+    let mut once = |number: u64, now: u64| {
+        let fresh = Validity { version: 1, verified_at: at(now), ends: at(now + 1_000) };
+        cache.insert(0, &text(number), fresh, number, 0);
+        cache.counters()
+    };
+    for number in 100..150 {
+        once(number, 150);
+    }
+    assert_eq!(once(150, 150).expirations, 0);
+    let counters = (200..210).map(|number| once(number, 300)).last().unwrap();
+    assert_eq!(counters.expirations, 20, "two for each that came");
+}
+
 #[test]
 fn no_entry_of_an_earlier_key_set_outlives_two_rounds_of_the_hand() {
     let mut cache = room_for(50);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{SplitMix, at};
-use crate::verified_tokens::{CacheCounters, LARGEST_SHARE, Validity, VerifiedTokens};
+use crate::verified_tokens::{CacheCounters, DROPPED, LARGEST_SHARE, Validity, VerifiedTokens};
 
 #[derive(Clone)]
 struct Known {
@@ -51,6 +51,12 @@ impl Model {
             || new.validity.ends <= new.validity.verified_at
         {
             return;
+        }
+        for _ in 0..DROPPED {
+            if self.known.first().is_some_and(|it| !holds(&it.validity, new.validity.verified_at)) {
+                self.remove(0);
+                self.counters.expirations += 1;
+            }
         }
         while self.bytes() + new.bytes > self.max_bytes {
             self.give_up_one(new.validity.verified_at);
