@@ -3,8 +3,8 @@
 //! Each thread has a key ring of its own, which says when it wants which set. Before it asks the
 //! issuer, it looks at the record that all threads share of that source: what another one has
 //! fetched lately, it takes; while another one is fetching, it waits; else it becomes the one that
-//! fetches, by compare-and-set, so that of two at a time one wins. Who fetches and is never heard of
-//! again, because its virtual machine has failed, loses that right when its time is over.
+//! fetches, by compare-and-set, so that of two at a time one wins. Who fetches says so again and again;
+//! who is not heard of for a while, because its virtual machine has failed, loses that right.
 //!
 //! The record outlives a policy: after a change of the configuration, the new gate has its keys at
 //! once. It is keyed by source, so that policies which fetch the same share it. The sets of domains,
@@ -23,8 +23,9 @@ use crate::host::{self, Bytes, pairs};
 
 /// How long a failure is news. Later, a thread tries for itself.
 const NEWS: Duration = Duration::from_secs(2);
-/// How long past its time-out a fetch may take to be reported.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long who fetches may be silent, and how often it speaks.
+const TERM: Duration = Duration::from_millis(1500);
+pub(crate) const RENEW_EVERY: Duration = Duration::from_millis(500);
 /// What clocks of two threads may differ by.
 const TOLERANCE: Duration = Duration::from_secs(1);
 /// A version that no record has: setting it succeeds where there is no record only.
@@ -113,23 +114,33 @@ impl Answer {
 
 /// What to do about a fetch, for a thread that has taken the news up to number `taken` from its
 /// source.
-pub(crate) fn turn(place: &Place, fetch: &Fetch, taken: u64, now: Duration) -> Turn {
+pub(crate) fn turn(place: &Place, taken: u64, now: Duration) -> Turn {
     for _ in 0..MAX_TRIES {
         let (mut record, version) = place.read();
         if let Some(news) = record.news(taken, now) {
             return Turn::Take(news);
         }
-        let term = fetch.source.timeout + GRACE;
-        if record.is_leased(term, now) {
+        if record.is_leased(now) {
             return Turn::Follow;
         }
-        record.leased_until = now + term;
+        record.leased_until = now + TERM;
         if place.write(&record, version) {
             let etag = record.good.and_then(|good| good.answer.etag);
             return Turn::Lead { etag };
         }
     }
     Turn::Follow
+}
+
+/// Says that this thread is still fetching.
+pub(crate) fn renew(fetch: &Fetch, now: Duration) {
+    let place = Place::of(fetch);
+    let (mut record, version) = place.read();
+    // Where nobody is, another thread has told its end meanwhile.
+    if !record.leased_until.is_zero() {
+        record.leased_until = now + TERM;
+        place.write(&record, version);
+    }
 }
 
 /// Tells all threads what came of a fetch that this one has made: the [`completed`] answer, and
@@ -222,8 +233,8 @@ impl Record {
         Some(News { number, at: at.min(now), generation: self.generation, answer })
     }
 
-    fn is_leased(&self, term: Duration, now: Duration) -> bool {
-        now < self.leased_until && self.leased_until <= now + term + TOLERANCE
+    fn is_leased(&self, now: Duration) -> bool {
+        now < self.leased_until && self.leased_until <= now + TERM + TOLERANCE
     }
 
     fn end(&mut self, answer: Answer, is_good: bool, now: Duration) {

@@ -8,7 +8,7 @@ use postern_verify::{Fetch, Gate, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyEr
 use crate::{
     exports::Action,
     host::{self, LogLevel},
-    key_exchange::{self, Answer, News, Place, Turn},
+    key_exchange::{self, Answer, News, Place, RENEW_EVERY, Turn},
     metrics::Metrics,
     signatures::ProxySignatures,
     station::{Passage, Station},
@@ -18,6 +18,8 @@ use crate::{
 /// statistics may be.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
 const LONGEST_TICK: Duration = Duration::from_secs(1);
+/// How long past its time-out the end of a fetch may be told.
+const GRACE: Duration = Duration::from_secs(1);
 /// How many waiting requests are decided on in one callback. The host carries out the answers and
 /// resumptions of a callback one inside the other, and hundreds of them exhaust the VM's stack.
 const MAX_WOKEN: usize = 16;
@@ -38,8 +40,8 @@ pub(crate) struct Plugin {
 struct Post {
     station: Station,
     metrics: Metrics,
-    /// Fetches under way in this thread, by the host's token.
-    calls: BTreeMap<u32, Fetch>,
+    /// Fetches under way in this thread, by the host's token, and since when.
+    calls: BTreeMap<u32, (Fetch, Duration)>,
     /// Fetches that another thread is making, or may be.
     followed: Vec<Fetch>,
     /// The last news of each source that were taken. A key set may have two: its issuer's
@@ -139,10 +141,11 @@ impl Post {
             let due = self.station.gate.keys_mut().poll_fetch(now);
             let Some(fetch) = due else { break };
             // One that counts as lost will hardly be answered any more.
-            self.calls.retain(|_, other| other.key_set != fetch.key_set);
+            self.calls.retain(|_, (other, _)| other.key_set != fetch.key_set);
             self.followed.retain(|other| other.key_set != fetch.key_set);
             self.see_to(fetch, now);
         }
+        self.stay_in_the_lead(now);
         self.station.wake_overdue(now);
         self.wake(context_id);
         self.metrics.flush(&mut self.station.gate);
@@ -158,20 +161,27 @@ impl Post {
             return host::tick_every(SHORTEST_TICK);
         }
         let wakeup = self.station.next_wakeup();
-        let period = wakeup.map_or(LONGEST_TICK, |wakeup| wakeup.saturating_sub(now));
-        host::tick_every(period.clamp(SHORTEST_TICK, LONGEST_TICK));
+        let longest = if self.calls.is_empty() { LONGEST_TICK } else { RENEW_EVERY };
+        let period = wakeup.map_or(longest, |wakeup| wakeup.saturating_sub(now));
+        host::tick_every(period.clamp(SHORTEST_TICK, longest));
+    }
+
+    /// For as long as the host may still tell the end of a fetch.
+    fn stay_in_the_lead(&mut self, now: Duration) {
+        self.calls.retain(|_, (fetch, since)| now.abs_diff(*since) <= fetch.source.timeout + GRACE);
+        self.calls.values().for_each(|(fetch, _)| key_exchange::renew(fetch, now));
     }
 
     /// Takes what another thread has fetched, waits for it, or fetches.
     fn see_to(&mut self, fetch: Fetch, now: Duration) {
         let place = Place::of(&fetch);
         let heard = self.heard.get(place.source()).copied().unwrap_or_default();
-        match key_exchange::turn(&place, &fetch, heard, now) {
+        match key_exchange::turn(&place, heard, now) {
             Turn::Take(news) => self.take(&fetch, &news),
             Turn::Follow => self.followed.push(fetch),
             Turn::Lead { etag } => match host::dispatch(&fetch, etag.as_deref()) {
                 Ok(token) => {
-                    self.calls.insert(token, fetch);
+                    self.calls.insert(token, (fetch, now));
                 }
                 Err(_) => self.end(&fetch, Answer::default(), now),
             },
@@ -179,7 +189,7 @@ impl Post {
     }
 
     fn fetched(&mut self, token: u32) {
-        let Some(fetch) = self.calls.remove(&token) else { return };
+        let Some((fetch, _)) = self.calls.remove(&token) else { return };
         let answer = key_exchange::completed(&fetch, response());
         if let Some(now) = host::now() {
             self.end(&fetch, answer, now);

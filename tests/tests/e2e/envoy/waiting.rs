@@ -42,7 +42,10 @@ impl WaitingGate {
                 } },
                 "claim_to_headers": [{ "header_name": "x-user-id", "claim_name": "sub" }],
             } },
-            "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "late" } }],
+            "rules": [
+                { "match": { "path": "/open" } },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "late" } },
+            ],
         });
         let failure_policy = "failure_policy: FAIL_RELOAD";
         let config = EnvoyConfig::for_test(server.port(), upstream.port())
