@@ -7,10 +7,12 @@
 //! who is not heard of for a while, because its virtual machine has failed, loses that right.
 //!
 //! The record outlives a policy: after a change of the configuration, the new gate has its keys at
-//! once. It is keyed by source, so that policies which fetch the same share it. The sets of domains,
-//! whose names strangers can make up, share a fixed number of places: where two meet, one is
-//! fetched more often. Other modules with our `vm_id` could write to the records; they could as well
-//! read all requests.
+//! once. There is one for each provider's keys and one for its configuration, so that no issuer can
+//! make more of them; the sets of domains, whose names strangers can make up, share a fixed number of
+//! places, and where two meet, one is fetched more often. What failed is not kept, but that it did.
+//!
+//! Whoever can write to the record decides which keys the gate trusts: every module of the same
+//! `vm_id`. So nothing is shared where none is set, and never what may hold secrets.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -30,8 +32,8 @@ pub(crate) const RENEW_EVERY: Duration = Duration::from_millis(500);
 const TOLERANCE: Duration = Duration::from_secs(1);
 /// A version that no record has: setting it succeeds where there is no record only.
 const NONE_YET: u32 = u32::MAX;
-/// The places for the sets of domains.
-const PLACES: u64 = 4096;
+/// The places for the sets of a provider's domains.
+const PLACES: u64 = 1024;
 /// How often to try anew where another thread was quicker.
 const MAX_TRIES: usize = 8;
 
@@ -40,9 +42,17 @@ pub(crate) enum Turn {
     /// Take this.
     Take(News),
     /// Fetch, conditionally on this `ETag`, and [`publish`] what came of it.
-    Lead { etag: Option<Bytes> },
+    Lead(Lead),
     /// Wait for who does.
     Follow,
+}
+
+/// The right to fetch.
+pub(crate) struct Lead {
+    /// To be asked with.
+    pub(crate) etag: Option<Bytes>,
+    /// The number of the last news then.
+    number: u64,
 }
 
 /// What came of a fetch that some thread made.
@@ -112,99 +122,104 @@ impl Answer {
     }
 }
 
-/// What to do about a fetch, for a thread that has taken the news up to number `taken` from its
-/// source.
-pub(crate) fn turn(place: &Place, taken: u64, now: Duration) -> Turn {
-    for _ in 0..MAX_TRIES {
-        let (mut record, version) = place.read();
-        if let Some(news) = record.news(taken, now) {
-            return Turn::Take(news);
+impl Place {
+    /// What to do about a fetch from here, for a thread that has taken the news up to this number.
+    pub(crate) fn turn(&self, heard: u64, now: Duration) -> Turn {
+        for _ in 0..MAX_TRIES {
+            let (mut record, version) = self.read();
+            if let Some(news) = record.news(heard, now) {
+                return Turn::Take(news);
+            }
+            if record.is_leased(now) {
+                return Turn::Follow;
+            }
+            record.leased_until = now + TERM;
+            if self.write(&record, version) {
+                let etag = record.good.and_then(|good| good.answer.etag);
+                return Turn::Lead(Lead { etag, number: record.number });
+            }
         }
-        if record.is_leased(now) {
-            return Turn::Follow;
-        }
-        record.leased_until = now + TERM;
-        if place.write(&record, version) {
-            let etag = record.good.and_then(|good| good.answer.etag);
-            return Turn::Lead { etag };
-        }
+        Turn::Follow
     }
-    Turn::Follow
-}
 
-/// Says that this thread is still fetching.
-pub(crate) fn renew(fetch: &Fetch, now: Duration) {
-    let place = Place::of(fetch);
-    let (mut record, version) = place.read();
-    // Where nobody is, another thread has told its end meanwhile.
-    if !record.leased_until.is_zero() {
-        record.leased_until = now + TERM;
-        place.write(&record, version);
-    }
-}
-
-/// Tells all threads what came of a fetch that this one has made: the [`completed`] answer, and
-/// whether the key ring could use it. Returns the number of these news, and the generation.
-pub(crate) fn publish(fetch: &Fetch, answer: Answer, is_good: bool, now: Duration) -> (u64, u64) {
-    let place = Place::of(fetch);
-    let mut known = (0, 0);
-    for _ in 0..MAX_TRIES {
-        let (mut record, version) = place.read();
-        record.end(answer.clone(), is_good, now);
-        known = (record.number, record.generation);
-        if place.write(&record, version) {
-            break;
+    /// Says that this thread is still fetching.
+    pub(crate) fn renew(&self, lead: &Lead, now: Duration) {
+        let (mut record, version) = self.read();
+        // Where there are news, another thread has taken the lead meanwhile, and told them.
+        if record.number == lead.number {
+            record.leased_until = now + TERM;
+            self.write(&record, version);
         }
     }
-    known
-}
 
-/// The whole answer to a fetch: where it says that nothing has changed, the one that all know, with
-/// the new one's word on how long it may be used.
-pub(crate) fn completed(fetch: &Fetch, answer: Answer) -> Answer {
-    if answer.status != 304 {
-        return answer;
+    /// The whole answer to a fetch: where it says that nothing has changed, the one that all know,
+    /// with the new one's word on how long it may be used.
+    pub(crate) fn completed(&self, answer: Answer) -> Answer {
+        if answer.status != 304 {
+            return answer;
+        }
+        let Some(good) = self.read().0.good else { return Answer { status: 0, ..answer } };
+        let cache_control = answer.cache_control.or(good.answer.cache_control);
+        Answer { cache_control, age: answer.age, ..good.answer }
     }
-    let Some(good) = Place::of(fetch).read().0.good else { return Answer { status: 0, ..answer } };
-    let cache_control = answer.cache_control.or(good.answer.cache_control);
-    Answer { cache_control, age: answer.age, ..good.answer }
+
+    /// Tells all threads what came of a fetch that this one has made: the [`Place::completed`] answer,
+    /// and whether the key ring could use it. Returns the number of these news, and the generation;
+    /// none where another thread has told later ones meanwhile.
+    pub(crate) fn publish(
+        &self,
+        lead: &Lead,
+        answer: &Answer,
+        is_good: bool,
+        now: Duration,
+    ) -> Option<(u64, u64)> {
+        for _ in 0..MAX_TRIES {
+            let (mut record, version) = self.read();
+            if record.number != lead.number {
+                return None;
+            }
+            record.end(answer.clone(), is_good, now);
+            if self.write(&record, version) {
+                return Some((record.number, record.generation));
+            }
+        }
+        None
+    }
 }
 
 /// Where a record is, and whose it has to be.
+#[derive(Clone)]
 pub(crate) struct Place {
     key: String,
     source: String,
 }
 
 impl Place {
-    /// What may be a secret to one policy is not shared with another.
-    pub(crate) fn of(fetch: &Fetch) -> Self {
+    /// Of a fetch for this provider; none where it is not for others to see.
+    pub(crate) fn of(fetch: &Fetch, provider: &str) -> Option<Self> {
+        if fetch.may_hold_secrets || !host::has_own_vm_id() {
+            return None;
+        }
         let source = &fetch.source;
-        let kind = if fetch.may_hold_secrets { "secret " } else { "" };
         let source = format!(
-            "{kind}{} {} {}://{}{}",
-            fetch.accept,
+            "{} {}://{}{}",
             source.cluster.as_deref().unwrap_or_default(),
             source.scheme,
             source.authority,
             source.path
         );
-        let mut hasher = DefaultHasher::new();
-        source.hash(&mut hasher);
-        let key = match fetch.key_set.domain {
-            Some(_) => format!("postern {}", hasher.finish() % PLACES),
-            None => format!("postern {source}"),
-        };
-        Self { key, source }
+        let mut key = format!("postern {} {provider}", fetch.accept);
+        if let Some(domain) = &fetch.key_set.domain {
+            let mut hasher = DefaultHasher::new();
+            domain.hash(&mut hasher);
+            key = format!("{key} {}", hasher.finish() % PLACES);
+        }
+        Some(Self { key, source })
     }
 
-    /// What is fetched from where.
-    pub(crate) fn source(&self) -> &str {
-        &self.source
-    }
-
-    pub(crate) fn into_source(self) -> String {
-        self.source
+    /// What all its news are counted under.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// What stands there, and its version.
@@ -212,7 +227,7 @@ impl Place {
         let Some((bytes, version)) = host::shared(&self.key) else {
             return (Record::default(), NONE_YET);
         };
-        (Record::read(&bytes, &self.source).unwrap_or_default(), version)
+        (Record::read(&bytes, &self.source), version)
     }
 
     /// Sets what stands there, if it is still of that version.
@@ -240,6 +255,8 @@ impl Record {
     fn end(&mut self, answer: Answer, is_good: bool, now: Duration) {
         self.leased_until = Duration::ZERO;
         self.number += 1;
+        let answer =
+            if is_good { answer } else { Answer { status: answer.status, ..Answer::default() } };
         let is_new = self.good.as_ref().is_none_or(|good| good.answer.body != answer.body);
         let status = answer.status;
         let end = Some(End { number: self.number, at: now, answer });
@@ -255,13 +272,20 @@ impl Record {
         self.failed = end;
     }
 
-    fn read(bytes: &[u8], source: &str) -> Option<Self> {
+    /// Of another source that was there before, only the numbers count: they go on, so that nobody
+    /// takes what it brought for known.
+    fn read(bytes: &[u8], source: &str) -> Self {
+        let Some((record, written)) = Self::parse(bytes) else { return Self::default() };
+        if written == source.as_bytes() {
+            return record;
+        }
+        Self { number: record.number, generation: record.generation, ..Self::default() }
+    }
+
+    fn parse(bytes: &[u8]) -> Option<(Self, Vec<u8>)> {
         let (_, fields) = pairs::read(bytes)?;
         let fields: Vec<(&str, &[u8])> = fields.collect::<Option<_>>()?;
         let field = |name: &str| fields.iter().find(|field| field.0 == name).map(|field| field.1);
-        if field("source")? != source.as_bytes() {
-            return None;
-        }
         let number = |name: &str| Some(u64::from_le_bytes(field(name)?.try_into().ok()?));
         let bytes = |name: &str| field(name).map(<[u8]>::to_vec);
         let end = |prefix: &str| {
@@ -276,13 +300,14 @@ impl Record {
             let at = Duration::from_nanos(number(&of("at"))?);
             Some(End { number: number(&of("number"))?, at, answer })
         };
-        Some(Self {
+        let record = Self {
             leased_until: Duration::from_nanos(number("leased-until")?),
             number: number("number")?,
             generation: number("generation")?,
             good: end("good-"),
             failed: end("failed-"),
-        })
+        };
+        Some((record, bytes("source")?))
     }
 
     fn write(&self, source: &str) -> Bytes {

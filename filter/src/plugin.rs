@@ -8,7 +8,7 @@ use postern_verify::{Fetch, Gate, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyEr
 use crate::{
     exports::Action,
     host::{self, LogLevel},
-    key_exchange::{self, Answer, News, Place, RENEW_EVERY, Turn},
+    key_exchange::{Answer, Lead, News, Place, RENEW_EVERY, Turn},
     metrics::Metrics,
     signatures::ProxySignatures,
     station::{Passage, Station},
@@ -40,13 +40,20 @@ pub(crate) struct Plugin {
 struct Post {
     station: Station,
     metrics: Metrics,
-    /// Fetches under way in this thread, by the host's token, and since when.
-    calls: BTreeMap<u32, (Fetch, Duration)>,
+    /// Fetches under way in this thread, by the host's token.
+    calls: BTreeMap<u32, Call>,
     /// Fetches that another thread is making, or may be.
     followed: Vec<Fetch>,
-    /// The last news of each source that were taken. A key set may have two: its issuer's
-    /// configuration comes first.
+    /// The last news that were taken, by place.
     heard: BTreeMap<String, u64>,
+}
+
+/// A fetch under way.
+struct Call {
+    fetch: Fetch,
+    since: Duration,
+    /// Where the other threads hear of it, and by what right this one fetches.
+    lead: Option<(Place, Lead)>,
 }
 
 impl Plugin {
@@ -83,8 +90,9 @@ impl Plugin {
         let (Some(post), Some(trailers)) = (&self.post, host::request_trailers()) else {
             return Action::StopAll;
         };
+        let Some(names) = trailers.names() else { return Action::StopAll };
         let policy = post.station.gate.policy();
-        let mut spoofed = trailers.names().filter(|name| policy.is_identity_header(name));
+        let mut spoofed = names.into_iter().filter(|name| policy.is_identity_header(name));
         if spoofed.any(|name| host::remove_trailer(name).is_err()) {
             return Action::StopAll;
         }
@@ -140,10 +148,15 @@ impl Post {
         for _ in 0..MAX_STARTED {
             let due = self.station.gate.keys_mut().poll_fetch(now);
             let Some(fetch) = due else { break };
-            // One that counts as lost will hardly be answered any more.
-            self.calls.retain(|_, (other, _)| other.key_set != fetch.key_set);
             self.followed.retain(|other| other.key_set != fetch.key_set);
-            self.see_to(fetch, now);
+            // One that began later than the ring thinks is still to come, and will do for this one.
+            let is_it = |call: &&mut Call| {
+                call.fetch.key_set == fetch.key_set && call.fetch.source == fetch.source
+            };
+            match self.calls.values_mut().find(is_it) {
+                Some(call) => call.fetch = fetch,
+                None => self.see_to(fetch, now),
+            }
         }
         self.stay_in_the_lead(now);
         self.station.wake_overdue(now);
@@ -168,38 +181,56 @@ impl Post {
 
     /// For as long as the host may still tell the end of a fetch.
     fn stay_in_the_lead(&mut self, now: Duration) {
-        self.calls.retain(|_, (fetch, since)| now.abs_diff(*since) <= fetch.source.timeout + GRACE);
-        self.calls.values().for_each(|(fetch, _)| key_exchange::renew(fetch, now));
+        let limit = |call: &Call| call.fetch.source.timeout + GRACE;
+        self.calls.retain(|_, call| now.abs_diff(call.since) <= limit(call));
+        for (place, lead) in self.calls.values().filter_map(|call| call.lead.as_ref()) {
+            place.renew(lead, now);
+        }
     }
 
     /// Takes what another thread has fetched, waits for it, or fetches.
     fn see_to(&mut self, fetch: Fetch, now: Duration) {
-        let place = Place::of(&fetch);
-        let heard = self.heard.get(place.source()).copied().unwrap_or_default();
-        match key_exchange::turn(&place, heard, now) {
-            Turn::Take(news) => self.take(&fetch, &news),
+        let Some(place) = Place::of(&fetch, self.provider(&fetch)) else {
+            return self.send(Call { fetch, since: now, lead: None });
+        };
+        let heard = self.heard.get(place.key()).copied().unwrap_or_default();
+        match place.turn(heard, now) {
+            Turn::Take(news) => self.take(&fetch, &place, &news),
             Turn::Follow => self.followed.push(fetch),
-            Turn::Lead { etag } => match host::dispatch(&fetch, etag.as_deref()) {
-                Ok(token) => {
-                    self.calls.insert(token, (fetch, now));
-                }
-                Err(_) => self.end(&fetch, Answer::default(), now),
-            },
+            Turn::Lead(lead) => self.send(Call { fetch, since: now, lead: Some((place, lead)) }),
+        }
+    }
+
+    fn send(&mut self, call: Call) {
+        let etag = match &call.lead {
+            Some((_, lead)) => lead.etag.as_deref(),
+            None => call.fetch.if_none_match.as_deref(),
+        };
+        match host::dispatch(&call.fetch, etag) {
+            Ok(token) => {
+                self.calls.insert(token, call);
+            }
+            Err(_) => self.end(&call, Answer::default(), call.since),
         }
     }
 
     fn fetched(&mut self, token: u32) {
-        let Some((fetch, _)) = self.calls.remove(&token) else { return };
-        let answer = key_exchange::completed(&fetch, response());
+        let Some(call) = self.calls.remove(&token) else { return };
+        let answer = match &call.lead {
+            Some((place, _)) => place.completed(response()),
+            None => response(),
+        };
         if let Some(now) = host::now() {
-            self.end(&fetch, answer, now);
+            self.end(&call, answer, now);
         }
     }
 
     /// Hands the end of a fetch of this thread to the key ring, and to the other threads.
-    fn end(&mut self, fetch: &Fetch, answer: Answer, now: Duration) {
+    fn end(&mut self, call: &Call, answer: Answer, now: Duration) {
+        let fetch = &call.fetch;
         let result = self.station.gate.keys_mut().handle_fetched(fetch, answer.fetched(), now);
-        let is_good = result.is_ok();
+        // The ring says so of what it no longer waits for, too.
+        let is_good = result.is_ok() && matches!(answer.status, 200 | 304);
         let name = self.provider(fetch).to_owned();
         self.metrics.count_fetch(&name, is_good);
         match result {
@@ -212,27 +243,39 @@ impl Post {
                 host::log(LogLevel::Warn, &message);
             }
         }
-        let (number, generation) = key_exchange::publish(fetch, answer, is_good, now);
-        self.note(fetch, number, generation);
+        if let Some((place, lead)) = &call.lead {
+            if let Some((number, generation)) = place.publish(lead, &answer, is_good, now) {
+                self.note(fetch, place, number, generation);
+            }
+        } else {
+            let generation = self.station.gate.keys().generation(&fetch.key_set);
+            self.note_generation(fetch, generation);
+        }
+        self.station.wake_all();
     }
 
     /// Hands what another thread has fetched to the key ring, as of the time when it came.
-    fn take(&mut self, fetch: &Fetch, news: &News) {
+    fn take(&mut self, fetch: &Fetch, place: &Place, news: &News) {
         let ring = self.station.gate.keys_mut();
         // Who has fetched it has told the log.
         let _ = ring.handle_fetched(fetch, news.fetched(), news.at);
-        self.note(fetch, news.number, news.generation);
+        self.note(fetch, place, news.number, news.generation);
+        self.station.wake_all();
     }
 
-    fn note(&mut self, fetch: &Fetch, number: u64, generation: u64) {
+    fn note(&mut self, fetch: &Fetch, place: &Place, number: u64, generation: u64) {
         if self.heard.len() >= MAX_HEARD {
             self.heard.clear();
         }
-        self.heard.insert(Place::of(fetch).into_source(), number);
-        if fetch.key_set.domain.is_none() {
+        self.heard.insert(place.key().to_owned(), number);
+        self.note_generation(fetch, generation);
+    }
+
+    fn note_generation(&mut self, fetch: &Fetch, generation: u64) {
+        let is_of_keys = fetch.accept.contains("jwk-set");
+        if is_of_keys && fetch.key_set.domain.is_none() {
             self.metrics.set_generation(fetch.key_set.provider, generation);
         }
-        self.station.wake_all();
     }
 
     fn provider(&self, fetch: &Fetch) -> &str {

@@ -10,9 +10,9 @@ use crate::{exports::Action, plugin::Plugin};
 #[derive(Default)]
 pub(crate) struct Plugins {
     by_id: BTreeMap<u32, Plugin>,
-    /// The request that was announced last, and its plugin: the proxy shows a request's headers
-    /// directly after it has announced it.
-    announced: (u32, u32),
+    /// The requests that were announced and whose headers are still to come, and their plugins. Mostly
+    /// one; but what the proxy has put off, it does in between, and that may be other requests.
+    announced: Vec<(u32, u32)>,
     /// The plugins of those requests that will be heard of again.
     requests: BTreeMap<u32, u32>,
 }
@@ -22,11 +22,14 @@ impl Plugins {
         if parent_context_id == 0 {
             self.by_id.insert(context_id, Plugin::new(context_id));
         } else {
-            self.announced = (context_id, parent_context_id);
+            self.announced.push((context_id, parent_context_id));
         }
     }
 
     pub(crate) fn delete(&mut self, context_id: u32) {
+        if !self.announced.is_empty() {
+            self.take_announced(context_id);
+        }
         if let Some(plugin_id) = self.requests.remove(&context_id) {
             if let Some(plugin) = self.by_id.get_mut(&plugin_id) {
                 plugin.forget(context_id);
@@ -54,11 +57,9 @@ impl Plugins {
 
     /// A request of no plugin, or of one that has no policy, stays where it is.
     pub(crate) fn request(&mut self, context_id: u32, is_whole: bool) -> Action {
-        let (announced, plugin_id) = self.announced;
-        let plugin_id = match self.requests.get(&context_id) {
-            Some(plugin_id) => *plugin_id,
-            None if announced == context_id => plugin_id,
-            None => return Action::StopAll,
+        let known = self.take_announced(context_id);
+        let Some(plugin_id) = known.or_else(|| self.requests.get(&context_id).copied()) else {
+            return Action::StopAll;
         };
         let Some(plugin) = self.by_id.get_mut(&plugin_id) else { return Action::StopAll };
         let action = plugin.request(context_id);
@@ -66,6 +67,11 @@ impl Plugins {
             self.requests.insert(context_id, plugin_id);
         }
         action
+    }
+
+    fn take_announced(&mut self, context_id: u32) -> Option<u32> {
+        let place = self.announced.iter().rposition(|(announced, _)| *announced == context_id)?;
+        Some(self.announced.swap_remove(place).1)
     }
 
     pub(crate) fn trailers(&mut self, context_id: u32) -> Action {

@@ -84,7 +84,11 @@ impl<'r> Forward<'r> {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.others.push((name.to_owned(), value.into()));
+        let value = value.into();
+        match self.others.iter_mut().find(|(set, _)| set == name) {
+            Some((_, earlier)) => *earlier = value,
+            None => self.others.push((name.to_owned(), value)),
+        }
     }
 
     pub(crate) fn with_metadata(mut self, metadata: Vec<(String, Value)>) -> Self {

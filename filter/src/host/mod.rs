@@ -102,10 +102,13 @@ impl Fields {
         Some(request)
     }
 
-    /// The names of the fields.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let fields = pairs::read(&self.0).map(|(_, fields)| fields).into_iter().flatten();
-        fields.flatten().map(|(name, _)| name)
+    /// The names of the fields; `None` where they cannot be read.
+    pub(crate) fn names(&self) -> Option<Vec<&str>> {
+        let (_, mut fields) = pairs::read(&self.0)?;
+        fields.try_fold(Vec::new(), |mut names, field| {
+            names.push(field?.0);
+            Some(names)
+        })
     }
 
     /// The first value of a name in lower case.
@@ -196,6 +199,12 @@ pub(crate) fn count(counter: u32, more: u64) {
 /// Sets a gauge.
 pub(crate) fn record(gauge: u32, value: u64) {
     let _ = abi::record_metric(gauge, value);
+}
+
+/// Whether what is shared is shared with our own kind only. It is with all modules of one `vm_id`; who
+/// has set none, as Istio does not, has not said that there are no others.
+pub(crate) fn has_own_vm_id() -> bool {
+    property(&["plugin_vm_id"]).is_some_and(|vm_id| !vm_id.is_empty())
 }
 
 /// What all threads of this proxy see under a key, and its version; `None` where there is nothing.

@@ -35,8 +35,8 @@ impl<'a> Pairs<'a> {
         let (name_length, rest) = number(self.lengths)?;
         let (value_length, rest) = number(rest)?;
         self.lengths = rest;
-        let name = self.text(name_length)?;
-        Some((std::str::from_utf8(name).ok()?, self.text(value_length)?))
+        let (name, value) = (self.text(name_length)?, self.text(value_length)?);
+        Some((std::str::from_utf8(name).ok()?, value))
     }
 
     fn text(&mut self, length: usize) -> Option<&'a [u8]> {

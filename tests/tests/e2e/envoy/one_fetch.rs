@@ -43,6 +43,24 @@ async fn statuses(envoy: &Envoy, request: &Request, connections: usize) -> Vec<u
     statuses
 }
 
+/// Modules without a `vm_id` share their data with all others that have none: what any of them could
+/// write is not to be trusted, so that each thread, two workers and the main one, fetches for itself.
+#[tokio::test]
+async fn without_a_vm_id_nothing_is_shared() {
+    let keys = ForgedKeys::generate().unwrap();
+    let server = KeyServer::start(&keys.jwks()).await.unwrap();
+    server.answer();
+    let upstream = Upstream::start(0).await.unwrap();
+    let config = EnvoyConfig::for_test(server.port(), upstream.port()).unwrap();
+    let config = config.policy(&policy(&server, "sub")).unwrap();
+    let config = config.replace("vm_id: postern\n", "vm_id: ''\n").unwrap();
+    let envoy = Envoy::start(&config).await.unwrap();
+    wait_until("three fetches", LIMIT, async || server.requests() == 3).await.unwrap();
+    let request = Request::get("/").bearer(&token(&keys, "es"));
+    assert_eq!(statuses(&envoy, &request, 16).await, [200]);
+    assert_eq!(server.requests(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_workers_make_one_request() {
     let keys = ForgedKeys::generate().unwrap();

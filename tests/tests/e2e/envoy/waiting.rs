@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use postern_tests::{
     Client, Envoy, EnvoyConfig, Failure, ForgedKeys, Key, KeyServer, Protocol, Request, Response,
-    Seen, Upstream, now,
+    Seen, Upstream, filter_module, now, wait_until,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -103,6 +103,48 @@ async fn a_body_does_not_push_waiting_headers_through() {
             assert_eq!(seen.all("authorization"), Vec::<&str>::new());
         }
         assert_eq!(gate.upstream.requests(), 2);
+    }
+}
+
+/// Envoy resumes several requests in one callback, and announces them all to the second gate before
+/// it shows it the headers of the first.
+#[tokio::test]
+async fn requests_pass_a_second_gate_of_the_same_vm() {
+    let module = filter_module().unwrap();
+    let second = format!(
+        r#"          - name: second
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                name: second
+                failure_policy: FAIL_RELOAD
+                vm_config:
+                  vm_id: postern
+                  runtime: envoy.wasm.runtime.v8
+                  code: {{ local: {{ filename: {} }} }}
+                configuration:
+                  "@type": type.googleapis.com/google.protobuf.StringValue
+                  value: '{{"rules": [{{"match": {{"prefix": "/"}}}}]}}'
+"#,
+        module.display()
+    );
+    let router = "          - name: envoy.filters.http.router\n";
+    let gate =
+        WaitingGate::open_with("", |config| config.replace(router, &format!("{second}{router}")))
+            .await;
+    let request = Request::get("/orders").bearer(&gate.token("es"));
+    let mut waiting = JoinSet::new();
+    for _ in 0..40 {
+        send(&mut waiting, gate.envoy.client(Protocol::Http1), request.clone());
+    }
+    wait_until("requests at the gate", Duration::from_secs(10), async || {
+        gate.envoy.counter("http.gate.downstream_rq_total").await.unwrap() >= 40
+    })
+    .await
+    .unwrap();
+    gate.server.answer();
+    for answer in waiting.join_all().await {
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }
 
