@@ -41,7 +41,7 @@ const MAX_TRIES: usize = 8;
 pub(crate) enum Turn {
     /// Take this.
     Take(News),
-    /// Fetch, conditionally on this `ETag`, and [`publish`] what came of it.
+    /// Fetch, conditionally on this `ETag`, and [`Place::publish`] what came of it.
     Lead(Lead),
     /// Wait for who does.
     Follow,
