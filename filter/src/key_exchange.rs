@@ -195,7 +195,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Of a fetch for this provider; none where it is not for others to see.
+    /// Of a fetch for the provider that this stands for, by all that its policy says of the place; none
+    /// where it is not for others to see.
     pub(crate) fn of(fetch: &Fetch, provider: &str) -> Option<Self> {
         if fetch.may_hold_secrets || !host::has_own_vm_id() {
             return None;

@@ -40,6 +40,8 @@ pub(crate) struct Plugin {
 struct Post {
     station: Station,
     metrics: Metrics,
+    /// What stands for each provider where keys are shared.
+    anchors: Vec<String>,
     /// Fetches under way in this thread, by the host's token.
     calls: BTreeMap<u32, Call>,
     /// Fetches that another thread is making, or may be.
@@ -132,9 +134,10 @@ impl Plugin {
 impl Post {
     fn new(policy: Policy) -> Self {
         let metrics = Metrics::new(&policy);
+        let anchors = policy.provider_names().map(|name| anchor(&policy, name)).collect();
         let station = Station::new(gate(policy));
         let (calls, followed, heard) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Self { station, metrics, calls, followed, heard }
+        Self { station, metrics, anchors, calls, followed, heard }
     }
 
     /// Sees to every fetch that is due, wakes who is to be woken, tells the statistics, and sets the
@@ -190,7 +193,8 @@ impl Post {
 
     /// Takes what another thread has fetched, waits for it, or fetches.
     fn see_to(&mut self, fetch: Fetch, now: Duration) {
-        let Some(place) = Place::of(&fetch, self.provider(&fetch)) else {
+        let anchor = self.anchors.get(fetch.key_set.provider).map(String::as_str);
+        let Some(place) = Place::of(&fetch, anchor.unwrap_or_default()) else {
             return self.send(Call { fetch, since: now, lead: None });
         };
         let heard = self.heard.get(place.key()).copied().unwrap_or_default();
@@ -293,6 +297,15 @@ impl Post {
         }
         host::enter(context_id);
     }
+}
+
+/// Providers of one name in several policies are the same if they fetch from the same place.
+fn anchor(policy: &Policy, provider: &str) -> String {
+    let member = format!("providers.{provider}.");
+    let mut named = policy.http_uris().filter(|(place, _)| place.starts_with(&member));
+    let Some((_, uri)) = named.next() else { return provider.to_owned() };
+    let cluster = uri.cluster.as_deref().unwrap_or_default();
+    format!("{provider} {cluster} {}://{}{}", uri.scheme, uri.authority, uri.path)
 }
 
 fn log_update(name: &str, keys: usize, skipped: &[String]) {
