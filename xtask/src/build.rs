@@ -77,7 +77,7 @@ fn small(workspace: &Workspace, built: &Path) -> Result<PathBuf, Failure> {
     let fresh = built.with_extension("fresh.wasm");
     let mut optimizer = workspace.command("node");
     optimizer.arg(npm::BINARYEN.file(workspace, "bin/wasm-opt")).args(WASM_FEATURES);
-    execute(optimizer.args(["-O3", "-Oz"]).arg(&needed).arg("-o").arg(&fresh))?;
+    execute(optimizer.args(["-Oz", "-Oz"]).arg(&needed).arg("-o").arg(&fresh))?;
     fs::rename(&fresh, &small)
         .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", small.display())))?;
     Ok(small)
