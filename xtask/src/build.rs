@@ -51,6 +51,9 @@ const WASM_FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
+/// How the filter is made smaller.
+const OPTIMIZER: [&str; 2] = ["-Oz", "-Oz"];
+
 /// Builds the filter and returns its place in `dist/`.
 pub(crate) fn filter(workspace: &Workspace) -> Result<PathBuf, Failure> {
     npm::BINARYEN.install(workspace)?;
@@ -67,7 +70,9 @@ pub(crate) fn filter(workspace: &Workspace) -> Result<PathBuf, Failure> {
 /// The module without what nobody calls, beside the one that cargo built. That takes seconds, so it
 /// is done again only for another module.
 fn small(workspace: &Workspace, built: &Path) -> Result<PathBuf, Failure> {
-    let (needed, small) = (built.with_extension("needed.wasm"), built.with_extension("small.wasm"));
+    // With other options, they are other files.
+    let beside = |what: &str| built.with_extension(format!("{what}{}.wasm", OPTIMIZER.concat()));
+    let (needed, small) = (beside("needed"), beside("small"));
     let module = wasm::with_exports(&read(built)?, |name| EXPORTS.contains(&name))?;
     if small.is_file() && fs::read(&needed).is_ok_and(|before| before == module) {
         return Ok(small);
@@ -77,7 +82,7 @@ fn small(workspace: &Workspace, built: &Path) -> Result<PathBuf, Failure> {
     let fresh = built.with_extension("fresh.wasm");
     let mut optimizer = workspace.command("node");
     optimizer.arg(npm::BINARYEN.file(workspace, "bin/wasm-opt")).args(WASM_FEATURES);
-    execute(optimizer.args(["-Oz", "-Oz"]).arg(&needed).arg("-o").arg(&fresh))?;
+    execute(optimizer.args(OPTIMIZER).arg(&needed).arg("-o").arg(&fresh))?;
     fs::rename(&fresh, &small)
         .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", small.display())))?;
     Ok(small)
