@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use postern_verify::{Fetch, Fetched};
+use postern_verify::{Fetch, FetchError, Fetched, KeyUpdate};
 
 use crate::host::{self, Bytes, pairs};
 
@@ -75,6 +75,24 @@ pub(crate) struct Answer {
     pub(crate) cache_control: Option<Bytes>,
     pub(crate) age: Option<Bytes>,
     pub(crate) body: Bytes,
+}
+
+/// What the key ring made of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Good,
+    Failed,
+    Withdrawn,
+}
+
+impl Outcome {
+    pub(crate) fn of(result: &Result<KeyUpdate, FetchError>) -> Self {
+        match result {
+            Ok(_) => Self::Good,
+            Err(FetchError::Withdrawn) => Self::Withdrawn,
+            Err(_) => Self::Failed,
+        }
+    }
 }
 
 /// What all threads know of a source.
@@ -164,13 +182,13 @@ impl Place {
     }
 
     /// Tells all threads what came of a fetch that this one has made: the [`Place::completed`] answer,
-    /// and whether the key ring could use it. Returns the number of these news, and the generation;
+    /// and what the key ring made of it. Returns the number of these news, and the generation;
     /// none where another thread has told later ones meanwhile.
     pub(crate) fn publish(
         &self,
         lead: &Lead,
         answer: &Answer,
-        is_good: bool,
+        outcome: Outcome,
         now: Duration,
     ) -> Option<(u64, u64)> {
         for _ in 0..MAX_TRIES {
@@ -178,7 +196,7 @@ impl Place {
             if record.number != lead.number {
                 return None;
             }
-            record.end(answer.clone(), is_good, now);
+            record.end(answer.clone(), outcome, now);
             if self.write(&record, version) {
                 return Some((record.number, record.generation));
             }
@@ -195,10 +213,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Of a fetch for the provider that this stands for, by all that its policy says of the place; none
-    /// where it is not for others to see.
-    pub(crate) fn of(fetch: &Fetch, provider: &str) -> Option<Self> {
-        if fetch.may_hold_secrets || !host::has_own_vm_id() {
+    /// Of a fetch for the provider that `anchor` stands for; none where it is not for others to see.
+    pub(crate) fn of(fetch: &Fetch, anchor: &str) -> Option<Self> {
+        if fetch.may_hold_secrets {
             return None;
         }
         let source = &fetch.source;
@@ -209,7 +226,7 @@ impl Place {
             source.authority,
             source.path
         );
-        let mut key = format!("postern {} {provider}", fetch.accept);
+        let mut key = format!("postern {} {anchor}", fetch.accept);
         if let Some(domain) = &fetch.key_set.domain {
             let mut hasher = DefaultHasher::new();
             domain.hash(&mut hasher);
@@ -253,21 +270,20 @@ impl Record {
         now < self.leased_until && self.leased_until <= now + TERM + TOLERANCE
     }
 
-    fn end(&mut self, answer: Answer, is_good: bool, now: Duration) {
+    fn end(&mut self, answer: Answer, outcome: Outcome, now: Duration) {
         self.leased_until = Duration::ZERO;
         self.number += 1;
+        let is_good = outcome == Outcome::Good;
         let answer =
             if is_good { answer } else { Answer { status: answer.status, ..Answer::default() } };
         let is_new = self.good.as_ref().is_none_or(|good| good.answer.body != answer.body);
-        let status = answer.status;
         let end = Some(End { number: self.number, at: now, answer });
         if is_good {
             self.generation += u64::from(is_new);
             (self.good, self.failed) = (end, None);
             return;
         }
-        if status == 410 {
-            // There are no keys any more, whatever there was.
+        if outcome == Outcome::Withdrawn {
             self.generation += u64::from(self.good.take().is_some());
         }
         self.failed = end;

@@ -14,6 +14,8 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Metrics {
     /// What all names begin with.
     prefix: String,
+    /// The providers' names as segments of metrics' names.
+    providers: Vec<String>,
     /// The host's numbers for the names that were used; none where it gives none.
     counters: BTreeMap<String, Option<u32>>,
     gauges: BTreeMap<String, Option<u32>>,
@@ -27,6 +29,7 @@ impl Metrics {
         let own = policy.stat_prefix().map(|prefix| format!("{prefix}.")).unwrap_or_default();
         Self {
             prefix: format!("{own}postern."),
+            providers: policy.provider_names().map(plain).collect(),
             counters: BTreeMap::new(),
             gauges: BTreeMap::new(),
             told: Counters::default(),
@@ -56,19 +59,18 @@ impl Metrics {
                 self.count(&format!("denied.{code}"), tally.requests);
             }
             let Some(provider) = tally.provider else { continue };
-            let provider = plain(gate.policy().provider_names().nth(provider).unwrap_or_default());
             let verdict = match tally.code {
-                Some(code) => format!("provider.{provider}.denied.{code}"),
-                None => format!("provider.{provider}.allowed"),
+                Some(code) => format!("denied.{code}"),
+                None => "allowed".to_owned(),
             };
-            self.count(&verdict, tally.requests);
+            self.count(&self.of_provider(provider, &verdict), tally.requests);
         }
     }
 
     /// Counts the end of a fetch.
-    pub(crate) fn count_fetch(&mut self, provider: &str, is_good: bool) {
-        let end = if is_good { "successes" } else { "failures" };
-        self.count(&format!("provider.{}.fetch.{end}", plain(provider)), 1);
+    pub(crate) fn count_fetch(&mut self, provider: usize, is_good: bool) {
+        let end = if is_good { "fetch.successes" } else { "fetch.failures" };
+        self.count(&self.of_provider(provider, end), 1);
     }
 
     /// Notes how often a provider's keys have changed.
@@ -86,13 +88,17 @@ impl Metrics {
         }
         self.measured = Some(now);
         for (provider, generation) in self.generations.clone() {
-            let name = plain(gate.policy().provider_names().nth(provider).unwrap_or_default());
-            self.record(&format!("provider.{name}.keys.generation"), generation);
+            self.record(&self.of_provider(provider, "keys.generation"), generation);
             if let Some(confirmed) = gate.keys().confirmed(provider) {
                 let age = now.saturating_sub(confirmed).as_secs();
-                self.record(&format!("provider.{name}.keys.age_seconds"), age);
+                self.record(&self.of_provider(provider, "keys.age_seconds"), age);
             }
         }
+    }
+
+    fn of_provider(&self, provider: usize, what: &str) -> String {
+        let name = self.providers.get(provider).map(String::as_str).unwrap_or_default();
+        format!("provider.{name}.{what}")
     }
 
     fn count(&mut self, name: &str, more: u64) {

@@ -8,7 +8,7 @@ use postern_verify::{Fetch, Gate, KeyUpdate, MAX_JWK_SET_BYTES, Policy, PolicyEr
 use crate::{
     exports::Action,
     host::{self, LogLevel},
-    key_exchange::{Answer, Lead, News, Place, RENEW_EVERY, Turn},
+    key_exchange::{Answer, Lead, News, Outcome, Place, RENEW_EVERY, Turn},
     metrics::Metrics,
     signatures::ProxySignatures,
     station::{Passage, Station},
@@ -40,7 +40,7 @@ pub(crate) struct Plugin {
 struct Post {
     station: Station,
     metrics: Metrics,
-    /// What stands for each provider where keys are shared.
+    /// What stands for each provider where keys are shared; empty where nothing is.
     anchors: Vec<String>,
     /// Fetches under way in this thread, by the host's token.
     calls: BTreeMap<u32, Call>,
@@ -134,7 +134,9 @@ impl Plugin {
 impl Post {
     fn new(policy: Policy) -> Self {
         let metrics = Metrics::new(&policy);
-        let anchors = policy.provider_names().map(|name| anchor(&policy, name)).collect();
+        let shares = host::has_own_vm_id();
+        let providers = policy.provider_names().filter(|_| shares);
+        let anchors = providers.map(|name| anchor(&policy, name)).collect();
         let station = Station::new(gate(policy));
         let (calls, followed, heard) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         Self { station, metrics, anchors, calls, followed, heard }
@@ -193,8 +195,8 @@ impl Post {
 
     /// Takes what another thread has fetched, waits for it, or fetches.
     fn see_to(&mut self, fetch: Fetch, now: Duration) {
-        let anchor = self.anchors.get(fetch.key_set.provider).map(String::as_str);
-        let Some(place) = Place::of(&fetch, anchor.unwrap_or_default()) else {
+        let anchor = self.anchors.get(fetch.key_set.provider);
+        let Some(place) = anchor.and_then(|anchor| Place::of(&fetch, anchor)) else {
             return self.send(Call { fetch, since: now, lead: None });
         };
         let heard = self.heard.get(place.key()).copied().unwrap_or_default();
@@ -233,22 +235,21 @@ impl Post {
     fn end(&mut self, call: &Call, answer: Answer, now: Duration) {
         let fetch = &call.fetch;
         let result = self.station.gate.keys_mut().handle_fetched(fetch, answer.fetched(), now);
-        // The ring says so of what it no longer waits for, too.
-        let is_good = result.is_ok() && matches!(answer.status, 200 | 304);
-        let name = self.provider(fetch).to_owned();
-        self.metrics.count_fetch(&name, is_good);
+        let outcome = Outcome::of(&result);
+        self.metrics.count_fetch(fetch.key_set.provider, outcome == Outcome::Good);
+        let name = self.provider(fetch);
         match result {
+            // Nobody has looked at it, so nobody else is told.
+            Ok(KeyUpdate::Ignored) => return,
             Ok(KeyUpdate::Unchanged | KeyUpdate::Discovered) => {}
-            Ok(KeyUpdate::Replaced { keys, skipped }) => {
-                log_update(&name, keys, &skipped);
-            }
+            Ok(KeyUpdate::Replaced { keys, skipped }) => log_update(name, keys, &skipped),
             Err(error) => {
                 let message = format!("postern: the keys of `{name}` were not fetched: {error}");
                 host::log(LogLevel::Warn, &message);
             }
         }
         if let Some((place, lead)) = &call.lead {
-            if let Some((number, generation)) = place.publish(lead, &answer, is_good, now) {
+            if let Some((number, generation)) = place.publish(lead, &answer, outcome, now) {
                 self.note(fetch, place, number, generation);
             }
         } else {
@@ -276,8 +277,7 @@ impl Post {
     }
 
     fn note_generation(&mut self, fetch: &Fetch, generation: u64) {
-        let is_of_keys = fetch.accept.contains("jwk-set");
-        if is_of_keys && fetch.key_set.domain.is_none() {
+        if fetch.is_for_keys() && fetch.key_set.domain.is_none() {
             self.metrics.set_generation(fetch.key_set.provider, generation);
         }
     }

@@ -112,8 +112,8 @@ impl<'r> Forward<'r> {
         self.removed.iter().copied()
     }
 
-    /// Header fields to set, each replacing what may still stand under its name. Lower case, and no
-    /// name twice.
+    /// Header fields to set. Lower case, and no name twice. What the request has under these names is
+    /// among [`Forward::removed_headers`]: when that is gone, to set is to add.
     pub fn set_headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         // Of two tokens that set one header, the later one wins.
         let identities = self.identities.iter().enumerate().flat_map(|(index, identity)| {

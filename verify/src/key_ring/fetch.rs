@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::{jwk_set::JwkSetError, policy::HttpUri};
 
+/// What a fetch of keys accepts.
+pub(super) const ACCEPT_KEYS: &str = "application/jwk-set+json, application/json";
+
 /// Which key set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeySetId {
@@ -31,6 +34,14 @@ pub struct Fetch {
     pub may_hold_secrets: bool,
 }
 
+impl Fetch {
+    /// Whether it is for a key set, and not for the configuration that says where that is.
+    #[must_use]
+    pub fn is_for_keys(&self) -> bool {
+        self.accept == ACCEPT_KEYS
+    }
+}
+
 /// How a fetch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetched<'a> {
@@ -51,7 +62,7 @@ pub enum Fetched<'a> {
     },
 }
 
-/// Why a fetch brought no keys. The set that was held before stays.
+/// Why a fetch brought no keys. The set that was held before stays, but for [`FetchError::Withdrawn`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -59,6 +70,8 @@ pub enum FetchError {
     NoAnswer,
     /// The answer's status is neither 200 nor, where something is held, 304.
     Status(u16),
+    /// The issuer says that there are no keys any more (410). The set that was held before is gone.
+    Withdrawn,
     /// The body is not a JWK Set.
     JwkSet(JwkSetError),
     /// The body is not the issuer's configuration.
@@ -87,6 +100,8 @@ pub enum ConfigurationError {
 pub enum KeyUpdate {
     /// The set that is held is still current.
     Unchanged,
+    /// The fetch had been given up since, or made anew: what it brought was not looked at.
+    Ignored,
     /// The issuer's configuration says where the keys are; they are to be fetched at once.
     Discovered,
     /// A new set took the place of the old one.
@@ -103,6 +118,7 @@ impl fmt::Display for FetchError {
         match self {
             Self::NoAnswer => formatter.write_str("no answer"),
             Self::Status(status) => write!(formatter, "status {status}"),
+            Self::Withdrawn => formatter.write_str("status 410: there are no keys any more"),
             Self::JwkSet(error) => error.fmt(formatter),
             Self::Configuration(error) => error.fmt(formatter),
         }
@@ -114,7 +130,7 @@ impl std::error::Error for FetchError {
         match self {
             Self::JwkSet(error) => Some(error),
             Self::Configuration(error) => Some(error),
-            Self::NoAnswer | Self::Status(_) => None,
+            Self::NoAnswer | Self::Status(_) | Self::Withdrawn => None,
         }
     }
 }

@@ -118,7 +118,8 @@ impl KeyRing {
         providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, now))
     }
 
-    /// Takes the end of a fetch. One that has been given up since, or made anew, changes nothing.
+    /// Takes the end of a fetch. One that has been given up since, or made anew, changes nothing
+    /// ([`KeyUpdate::Ignored`]).
     ///
     /// # Errors
     ///
@@ -131,7 +132,7 @@ impl KeyRing {
     ) -> Result<KeyUpdate, FetchError> {
         let slot = self.slot(fetch.key_set.provider, fetch.key_set.domain.as_deref());
         if !slot.is_some_and(|slot| slot.is_attempt(fetch.attempt)) {
-            return Ok(KeyUpdate::Unchanged);
+            return Ok(KeyUpdate::Ignored);
         }
         self.end_fetch(&fetch.key_set, fetched, sane(now))
     }
@@ -149,12 +150,12 @@ impl KeyRing {
             Some(ProviderKeys::Remote(slot)) => slot.end_fetch(fetched, now, seed, last_version),
             Some(ProviderKeys::Domains(domains)) => {
                 // It may have been dropped meanwhile, if the fetch was thought to be lost.
-                let Some(slot) = domains.slot_mut(domain) else { return Ok(KeyUpdate::Unchanged) };
+                let Some(slot) = domains.slot_mut(domain) else { return Ok(KeyUpdate::Ignored) };
                 let result = slot.end_fetch(fetched, now, seed, last_version);
                 domains.settle(domain, now);
                 result
             }
-            _ => Ok(KeyUpdate::Unchanged),
+            _ => Ok(KeyUpdate::Ignored),
         }
     }
 

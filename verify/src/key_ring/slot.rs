@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     KeysAtHand,
     discovery::{Source, Step},
-    fetch::{Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
+    fetch::{ACCEPT_KEYS, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
     freshness,
     schedule::{self, Chance},
 };
@@ -28,7 +28,6 @@ pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
 const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
-const ACCEPT_KEYS: &str = "application/jwk-set+json, application/json";
 const ACCEPT_CONFIGURATION: &str = "application/json";
 
 /// One key set that is fetched.
@@ -366,6 +365,7 @@ impl Slot {
                 if status == 410 && matches!(self.source, Source::Named(_)) {
                     // That is an answer, not an outage (RFC 9110 §15.5.11): there are no keys.
                     self.generation += u64::from(self.held.take().is_some());
+                    return Err(FetchError::Withdrawn);
                 }
                 return Err(FetchError::Status(status));
             }

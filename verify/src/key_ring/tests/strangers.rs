@@ -69,9 +69,9 @@ fn an_answer_that_was_given_up_brings_no_withdrawn_key_back() {
     let late = asks(&mut ring, 10);
     let next = asks(&mut ring, 30);
     assert_eq!((late.attempt + 1, ring.poll_fetch(at(30))), (next.attempt, None));
-    assert_eq!(ring.handle_fetched(&late, answer(JWKS), at(30)).unwrap(), KeyUpdate::Unchanged);
+    assert_eq!(ring.handle_fetched(&late, answer(JWKS), at(30)).unwrap(), KeyUpdate::Ignored);
     ring.handle_fetched(&next, answer(br#"{"keys": []}"#), at(31)).unwrap();
-    assert_eq!(ring.handle_fetched(&late, answer(JWKS), at(32)).unwrap(), KeyUpdate::Unchanged);
+    assert_eq!(ring.handle_fetched(&late, answer(JWKS), at(32)).unwrap(), KeyUpdate::Ignored);
     let KeysAtHand::Ready { keys, .. } = ring.at_hand(0, None, Some("a"), at(32)) else {
         panic!("there is a set")
     };
