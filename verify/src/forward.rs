@@ -20,7 +20,7 @@ const MAX_COMPARED: usize = 32;
 pub struct Forward<'r> {
     removed: SmallVec<[&'r str; 4]>,
     /// Whom it speaks for, and the tokens that say so.
-    identities: SmallVec<[(Arc<Identity>, &'r [u8]); 2]>,
+    identities: SmallVec<[(Arc<Identity>, &'r [u8]); 1]>,
     /// What is set beside identities: what is left of cookies, and what the gate says of itself.
     others: Vec<(String, Vec<u8>)>,
     target: Option<Vec<u8>>,
