@@ -25,7 +25,7 @@ pub struct Forward<'r> {
     others: Vec<(String, Vec<u8>)>,
     target: Option<Vec<u8>>,
     metadata: Vec<(String, Value)>,
-    report: Option<Report>,
+    report: Option<Box<Report>>,
 }
 
 /// What a rule on trial (`report_only`) would have done.
@@ -115,7 +115,7 @@ impl<'r> Forward<'r> {
             None => format!("allow; rule={}", report.rule),
         };
         self.set(header, value);
-        self.report = Some(report);
+        self.report = Some(Box::new(report));
         self
     }
 
@@ -182,7 +182,7 @@ impl<'r> Forward<'r> {
     /// What a rule on trial would have done; for the log and for metrics.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
-        self.report.as_ref()
+        self.report.as_deref()
     }
 
     fn remove(&mut self, names: impl IntoIterator<Item = &'r str>) {
