@@ -7,6 +7,7 @@ mod build;
 mod counts;
 mod demo;
 mod fuzz;
+mod javascript;
 mod npm;
 mod peers;
 mod setup;
