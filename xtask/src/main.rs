@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod javascript;
 mod npm;
+mod npm_package;
 mod peers;
 mod setup;
 mod soak;
