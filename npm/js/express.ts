@@ -45,7 +45,7 @@ async function decide(
     const decision = await verifier.decide(
       {
         method: request.method ?? "",
-        url: request.originalUrl ?? request.url ?? "",
+        target: request.originalUrl ?? request.url ?? "",
         headers: pairs(request.rawHeaders),
         scheme: encrypted ? "https" : "http",
       },

@@ -147,8 +147,9 @@ export class KeyFetcher {
 
   /** A timer that keeps neither a process alive nor this object. */
   #schedule(): void {
+    if (this.#closed.signal.aborted) return;
     this.#wakeup = this.#gate.next_wakeup();
-    if (!this.#host.sharesWork || this.#closed.signal.aborted) return;
+    if (!this.#host.sharesWork) return;
     clearTimeout(this.#timer);
     if (this.#wakeup === Infinity) return;
     const wait = Math.min(Math.max(this.#wakeup - this.#clock(), SHORTEST_WAIT), LONGEST_WAIT);

@@ -11,8 +11,10 @@ export type HeaderFields =
 export interface RequestLike {
   /** The method, as sent. Default: `GET`. */
   method?: string;
-  /** The whole URL; or path and query, as sent. */
-  url: string;
+  /** The whole URL. Needed where there is no `target`. */
+  url?: string;
+  /** Path and query, as sent. */
+  target?: string;
   /** All header fields. A character of a value is a byte, as in the Fetch API and in Node. */
   headers?: HeaderFields;
   /** Host and port that the client asks for. Default: what `url` says, or else the one `Host` field. */
@@ -71,7 +73,7 @@ export type Decision = Allowed | Refused;
 
 /** The request as the core reads it: lines, and the number of header fields in them. */
 export function lines(request: RequestLike): [text: string, fields: number] {
-  const { scheme, authority, target } = parts(request.url);
+  const { scheme, authority, target } = parts(request);
   const fields = [...pairs(request.headers ?? [])];
   const text = [
     request.method ?? "GET",
@@ -84,9 +86,10 @@ export function lines(request: RequestLike): [text: string, fields: number] {
 }
 
 /** The parts of a URL, not parsed any further: what a parser changes, it may change for others differently. */
-function parts(url: string): { scheme?: string; authority?: string; target: string } {
-  const found = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(url);
-  if (found === null) return { target: url };
+function parts({ url, target }: RequestLike): { scheme?: string; authority?: string; target: string } {
+  if (target !== undefined) return { target };
+  const found = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(url ?? "");
+  if (found === null) throw new TypeError("a request has a whole `url`, or a `target`");
   const [, scheme, authority, rest] = found as unknown as [string, string, string, string];
   return {
     scheme: scheme.toLowerCase(),
