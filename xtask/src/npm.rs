@@ -21,6 +21,10 @@ pub(crate) const ISTIO_SCHEMAS: Packages =
 pub(crate) const BINARYEN: Packages =
     Packages { main: "binaryen", source: "filter", folder: "binaryen" };
 
+/// What drives the browser of the tests.
+pub(crate) const PLAYWRIGHT: Packages =
+    Packages { main: "playwright-core", source: "tests/browser", folder: "browser" };
+
 /// A package and what it depends on.
 pub(crate) struct Packages {
     main: &'static str,
