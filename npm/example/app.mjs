@@ -145,7 +145,9 @@ async function adopt(event) {
     return;
   }
   const lifetime = mine.claims.exp - mine.claims.iat;
-  mine.refreshAt = mine.claims.exp - Math.min(REFRESH_AHEAD_S, lifetime / 5);
+  // Not at once, even where this device's clock is far ahead of the issuer's.
+  const ahead = Math.min(REFRESH_AHEAD_S, lifetime / 5);
+  mine.refreshAt = Math.max(mine.claims.exp - ahead, seconds() + RETRY_S);
   note(event);
   showClaims(mine);
   drain(mine.claims.exp, lifetime);
@@ -161,6 +163,9 @@ async function verify(token) {
     const { claims, header } = await mine.verifier.verify(token);
     verdict = { claims, header, took: performance.now() - start };
   } catch (error) {
+    if (mine !== session) {
+      return;
+    }
     if (!(error instanceof DenialError)) {
       throw error;
     }
@@ -296,10 +301,11 @@ function showTime(left, now) {
 }
 
 function whatIsNext(now) {
+  const automatic = element("automatic").checked;
   if (session.trouble) {
-    return `${session.trouble} Trying again.`;
+    return automatic ? `${session.trouble} Trying again.` : session.trouble;
   }
-  if (!element("automatic").checked) {
+  if (!automatic) {
     return "Nobody refreshes it. An expired token can still be refreshed while the session lives.";
   }
   const ahead = duration(session.claims.exp - session.refreshAt);

@@ -1,6 +1,8 @@
 // The browser example as a user sees it, in Chromium, at the real issuer.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { describe, it } from "node:test";
 
 import { required, withPage } from "./harness.mjs";
@@ -9,7 +11,7 @@ const PAGES = required("POSTERN_PAGES");
 const ISSUER = required("POSTERN_ISSUER");
 const PASSWORD = required("POSTERN_PASSWORD");
 const KEYS = "**/.well-known/jwks.json";
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 
 async function open(page, { issuer = ISSUER, domain = "shop", origin = PAGES } = {}) {
   await page.goto(`${origin}/?${new URLSearchParams({ issuer, domain })}`);
@@ -47,7 +49,62 @@ const traces = (page) =>
     return { kept: JSON.stringify([stores, databases, caches]), address: location.href, shown };
   });
 
+/** A port that was free a moment ago. */
+async function closedPort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+// Most of them wait most of the time: for a token to expire, say.
 describe("the browser example", { concurrency: 4 }, () => {
+  it("tells how long to wait after too many wrong passwords", () =>
+    withPage(
+      async (page) => {
+        for (let attempt = 0; attempt < 10; attempt += 1) {
+          const body = JSON.stringify({ domain: "shop", username: "bob", password: "wrong" });
+          assert.equal((await fetch(`${ISSUER}/login`, { method: "POST", body })).status, 400);
+        }
+        await signIn(page, { username: "bob" });
+        const told = await trouble(page);
+        assert.match(told, /^Too many attempts\. Try again in \d minutes?( \d+ seconds?)?\.$/);
+      },
+      { expected: ["status of 429"] },
+    ));
+
+  it("refreshes by itself before the token expires, and verifies the new one", () =>
+    withPage(async (page) => {
+      const token = await signIn(page, { domain: "quick" });
+      await verdict(page, "accepted");
+      const { jti } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+      const denials = await page.evaluateHandle(() => {
+        const seen = [];
+        const verdict = document.getElementById("verdict");
+        const watch = () => verdict.dataset.state === "refused" && seen.push(verdict.textContent);
+        new MutationObserver(watch).observe(verdict, { attributes: true });
+        return seen;
+      });
+      await reads(page, "#log", "Refreshed by itself: token 2");
+      const { claims } = JSON.parse(await page.locator("#json").textContent());
+      assert.notEqual(claims.jti, jti);
+      await verdict(page, "accepted");
+      assert.deepEqual(await denials.jsonValue(), []);
+    }));
+
+  it("refuses the token once it has expired, and an expired token can still be refreshed", () =>
+    withPage(async (page) => {
+      await signIn(page, { domain: "quick" });
+      await verdict(page, "accepted");
+      await page.getByRole("switch", { name: "Refresh by itself" }).click();
+      await reads(page, "#verdict-code", "token_expired");
+      assert.equal(await page.locator("#countdown").textContent(), "0:00");
+      await page.getByRole("button", { name: "Refresh now" }).click();
+      await verdict(page, "accepted");
+      await reads(page, "#log", "Refreshed: token 2");
+    }));
+
   it("verifies the token of a sign-in and says what it says", () =>
     withPage(async (page) => {
       await signIn(page);
@@ -58,7 +115,7 @@ describe("the browser example", { concurrency: 4 }, () => {
       const { header, claims } = JSON.parse(await page.locator("#json").textContent());
       assert.equal(header.alg, "ES256");
       assert.equal(claims.aud, "shop");
-      assert.match(await page.locator("#countdown").textContent(), /^(5:00|4:5\d)$/);
+      assert.match(await page.locator("#countdown").textContent(), /^[45]:\d\d$/);
     }));
 
   it("keeps the token in memory: not in storage, address or document", () =>
@@ -108,20 +165,6 @@ describe("the browser example", { concurrency: 4 }, () => {
       { expected: ["status of 400"] },
     ));
 
-  it("tells how long to wait after too many wrong passwords", () =>
-    withPage(
-      async (page) => {
-        for (let attempt = 0; attempt < 10; attempt += 1) {
-          await signIn(page, { username: "bob", password: "wrong" });
-          assert.equal(await trouble(page), "User name or password is wrong.");
-        }
-        await signIn(page, { username: "bob" });
-        const told = await trouble(page);
-        assert.match(told, /^Too many attempts\. Try again in \d minutes?( \d+ seconds?)?\.$/);
-      },
-      { expected: ["status of 400", "status of 429"] },
-    ));
-
   it("names what the form lacks", () =>
     withPage(async (page) => {
       await open(page, { domain: "" });
@@ -141,37 +184,6 @@ describe("the browser example", { concurrency: 4 }, () => {
       await page.getByRole("button", { name: "Put it right again" }).click();
       await verdict(page, "accepted");
       assert.equal(await page.locator("#verdict-code").textContent(), "");
-    }));
-
-  it("refreshes by itself before the token expires, and verifies the new one", () =>
-    withPage(async (page) => {
-      const token = await signIn(page, { domain: "quick" });
-      await verdict(page, "accepted");
-      const { jti } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
-      const denials = await page.evaluateHandle(() => {
-        const seen = [];
-        const verdict = document.getElementById("verdict");
-        const watch = () => verdict.dataset.state === "refused" && seen.push(verdict.textContent);
-        new MutationObserver(watch).observe(verdict, { attributes: true });
-        return seen;
-      });
-      await reads(page, "#log", "Refreshed by itself: token 2");
-      const { claims } = JSON.parse(await page.locator("#json").textContent());
-      assert.notEqual(claims.jti, jti);
-      await verdict(page, "accepted");
-      assert.deepEqual(await denials.jsonValue(), []);
-    }));
-
-  it("refuses the token once it has expired, and an expired token can still be refreshed", () =>
-    withPage(async (page) => {
-      await signIn(page, { domain: "quick" });
-      await verdict(page, "accepted");
-      await page.getByRole("switch", { name: "Refresh by itself" }).click();
-      await reads(page, "#verdict-code", "token_expired");
-      assert.equal(await page.locator("#countdown").textContent(), "0:00");
-      await page.getByRole("button", { name: "Refresh now" }).click();
-      await verdict(page, "accepted");
-      await reads(page, "#log", "Refreshed: token 2");
     }));
 
   it("ends the session at the issuer when the user logs out", () =>
@@ -204,9 +216,7 @@ describe("the browser example", { concurrency: 4 }, () => {
   it("says so when the issuer cannot be reached", () =>
     withPage(
       async (page) => {
-        // The port of the pages is one that no issuer answers on.
-        await page.route("**/login", (route) => route.abort("connectionrefused"));
-        await open(page);
+        await open(page, { issuer: `http://127.0.0.1:${await closedPort()}` });
         await page.getByLabel("User name").fill("ada");
         await page.getByLabel("Password").fill(PASSWORD);
         await page.keyboard.press("Enter");

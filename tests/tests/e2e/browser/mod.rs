@@ -19,7 +19,8 @@ fn npm_package() -> PathBuf {
 
 /// Runs the tests of `tests/browser/{file}` with `variables` in their environment.
 fn run(file: &str, variables: &[(&str, &str)]) {
-    let chromium = std::env::var_os("POSTERN_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
+    let chromium =
+        std::env::var_os("POSTERN_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
     let driver = std::env::var_os("POSTERN_PLAYWRIGHT").map_or_else(
         || workspace_root().join(".tools/browser/node_modules/playwright-core/index.mjs"),
         PathBuf::from,
