@@ -7,6 +7,7 @@ const ISSUER = "http://127.0.0.1:8080";
 const ANSWER_LIMIT_MS = 15_000;
 const REFRESH_AHEAD_S = 30;
 const RETRY_S = 5;
+const CLOCK_SKEW_S = 5;
 const LOG_LENGTH = 6;
 
 /** What a denial's code means to people. The codes are stable; these words are this page's. */
@@ -77,7 +78,11 @@ async function logIn({ issuer, domain, username, password }) {
     body: JSON.stringify({ domain, username, password }),
   });
   const token = await tokenOf(response);
-  const verifier = await createVerifier({ issuer: `${issuer}/${domain}`, audience: domain });
+  const verifier = await createVerifier({
+    issuer: `${issuer}/${domain}`,
+    audience: domain,
+    clockSkewSeconds: CLOCK_SKEW_S,
+  });
   return { issuer, verifier, token, count: 1, tampered: false };
 }
 
@@ -137,21 +142,18 @@ async function logOut() {
 
 // ---- Verifying
 
-/** Takes a fresh token: reads it, verifies it, shows it. */
+/** Takes a fresh token: shows what it says, and then whether that is true. */
 async function adopt(event) {
-  const mine = session;
-  await verify(mine.token);
-  if (mine !== session) {
-    return;
-  }
-  const lifetime = mine.claims.exp - mine.claims.iat;
+  Object.assign(session, unverified(session.token));
+  const { exp, iat } = session.claims;
   // Not at once, even where this device's clock is far ahead of the issuer's.
-  const ahead = Math.min(REFRESH_AHEAD_S, lifetime / 5);
-  mine.refreshAt = Math.max(mine.claims.exp - ahead, seconds() + RETRY_S);
+  const ahead = Math.min(REFRESH_AHEAD_S, (exp - iat) / 5);
+  session.refreshAt = Math.max(exp - ahead, seconds() + RETRY_S);
   note(event);
-  showClaims(mine);
-  drain(mine.claims.exp, lifetime);
+  showClaims(session);
+  drain(exp, exp - iat);
   tick();
+  await verify(session.token);
 }
 
 /** Asks Postern, and shows what it says. */
@@ -159,27 +161,23 @@ async function verify(token) {
   const mine = session;
   const start = performance.now();
   let verdict;
+  mine.checking = true;
   try {
     const { claims, header } = await mine.verifier.verify(token);
     verdict = { claims, header, took: performance.now() - start };
   } catch (error) {
-    if (mine !== session) {
-      return;
-    }
-    if (!(error instanceof DenialError)) {
+    if (mine === session && !(error instanceof DenialError)) {
       throw error;
     }
     verdict = { code: error.code, words: WORDS[error.code] ?? error.message };
   }
-  if (mine !== session) {
-    return;
+  if (mine === session) {
+    Object.assign(mine, { checking: false, checkedAt: seconds(), code: verdict.code });
+    showVerdict(verdict, token);
   }
-  // What was not verified is shown, too: as what it says, below a verdict that refuses it.
-  const { claims, header } = verdict.claims ? verdict : unverified(mine.token);
-  Object.assign(mine, { claims, header, code: verdict.code, checkedAt: seconds() });
-  showVerdict(verdict, token);
 }
 
+/** What a token says, whether or not that is true. */
 function unverified(token) {
   const [header, claims] = token.split(".").slice(0, 2).map((part) => {
     const binary = atob(part.replaceAll("-", "+").replaceAll("_", "/"));
@@ -211,8 +209,7 @@ function tick() {
   showTime(left, now);
   if (element("automatic").checked && now >= session.refreshAt) {
     settle(refresh(true));
-  } else if (!session.tampered && isDueForCheck(left, now)) {
-    session.checkedAt = now;
+  } else if (!session.tampered && !session.checking && isDueForCheck(left, now)) {
     settle(verify(session.token));
   }
 }
@@ -249,6 +246,14 @@ function put(id, text) {
   if (element(id).textContent !== text) {
     element(id).textContent = text;
   }
+}
+
+function showChecking() {
+  element("verdict").dataset.state = "checking";
+  put("verdict-title", "Checking…");
+  put("verdict-words", "The issuer's public keys are on their way.");
+  ["verdict-code", "verdict-how"].forEach((id) => put(id, ""));
+  showToken(session.token);
 }
 
 function showVerdict({ code, words, header, took }, token) {
@@ -401,9 +406,10 @@ async function signIn(event) {
   try {
     session = await logIn(credentials);
     element("password").value = "";
-    await adopt(`Signed in as ${credentials.username}`);
+    showChecking();
     show(true);
     element("verdict-title").focus();
+    await adopt(`Signed in as ${credentials.username}`);
   } catch (error) {
     if (!(error instanceof Trouble)) {
       throw error;
