@@ -24,8 +24,9 @@ const WORDS = {
 const element = (id) => document.getElementById(id);
 const seconds = () => Date.now() / 1000;
 
-/** What the user is told. `ended` where the session is over. */
+/** What the user is told, and in `brief` where there is less room. `ended`: the session is over. */
 class Trouble extends Error {
+  brief = this.message;
   ended = false;
 }
 
@@ -41,9 +42,8 @@ async function ask(issuer, path, options) {
     return await fetch(issuer + path, request);
   } catch {
     // A browser does not say which of the two it was.
-    throw new Trouble(
-      `No answer from ${issuer}. Does it run, with --allow-origin ${location.origin}?`,
-    );
+    const words = `No answer from ${issuer}. Does it run, with --allow-origin ${location.origin}?`;
+    throw Object.assign(new Trouble(words), { brief: "The issuer does not answer." });
   }
 }
 
@@ -120,10 +120,10 @@ function failRefresh(error) {
   if (error.ended) {
     return leave(error.message);
   }
-  if (session.trouble !== error.message) {
-    note("No refresh: the issuer does not answer");
+  if (session.trouble !== error.brief) {
+    note("No refresh so far");
   }
-  Object.assign(session, { trouble: error.message, refreshAt: seconds() + RETRY_S });
+  Object.assign(session, { trouble: error.brief, refreshAt: seconds() + RETRY_S });
   tick();
 }
 
