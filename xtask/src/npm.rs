@@ -25,6 +25,10 @@ pub(crate) const BINARYEN: Packages =
 pub(crate) const PLAYWRIGHT: Packages =
     Packages { main: "playwright-core", source: "tests/browser", folder: "browser" };
 
+/// What builds the npm package, and what that is tested with.
+pub(crate) const PACKAGE: Packages =
+    Packages { main: "typescript", source: "npm", folder: "npm-package" };
+
 /// A package and what it depends on.
 pub(crate) struct Packages {
     main: &'static str,
@@ -68,6 +72,11 @@ impl Packages {
         let lock = self.lock(workspace);
         let folder = workspace.tools().join(self.folder);
         lock.is_ok_and(|lock| self.is_current(&folder, &lock)) && has_node(workspace)
+    }
+
+    /// Where they are.
+    pub(crate) fn folder(&self, workspace: &Workspace) -> PathBuf {
+        workspace.tools().join(self.folder)
     }
 
     /// A file of the main package.
