@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use axum::http::HeaderName;
 use clap::{Args, Parser, Subcommand};
-use postern_issuer::{DomainName, IssuerUrl, SigningAlgorithm, Username};
+use postern_issuer::{DomainName, IssuerUrl, Origin, SigningAlgorithm, Username};
 
 /// Logs users in, refreshes sessions, rotates each domain's keys and publishes them.
 #[derive(Parser)]
@@ -124,6 +124,10 @@ pub(crate) struct Serve {
     /// Request header that tokens are read from.
     #[arg(long, default_value = "authorization")]
     pub(crate) token_header: HeaderName,
+    /// Origin of a web page that may log in here, refresh and log out, such as
+    /// `https://app.example.com`; may be given more than once. Key sets are open to all pages.
+    #[arg(long, env = "POSTERN_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) allow_origin: Vec<Origin>,
 }
 
 #[derive(Subcommand)]

@@ -155,7 +155,7 @@ fn rotation(force: bool, compromised: bool) -> Rotation {
 }
 
 async fn run_service(ports: Ports, settings: Serve) -> Outcome {
-    let Serve { listen, issuer_url, token_header } = settings;
+    let Serve { listen, issuer_url, token_header, allow_origin } = settings;
     let listener = TcpListener::bind(&listen)
         .await
         .map_err(|error| format!("cannot listen on `{listen}`: {}", reason(&error)))?;
@@ -164,7 +164,7 @@ async fn run_service(ports: Ports, settings: Serve) -> Outcome {
         Some(url) => url,
         None => format!("http://{address}").parse::<IssuerUrl>()?,
     };
-    let router = router(Arc::new(Issuer::new(ports, url)), token_header);
+    let router = router(Arc::new(Issuer::new(ports, url)), token_header, &allow_origin);
     // Who reads that line may send the signal at once.
     let stop = stop_signal()?;
     print(&format!("listening on http://{address}\n"))?;

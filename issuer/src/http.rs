@@ -1,6 +1,7 @@
 //! The issuer's routes.
 
 mod answer;
+mod cors;
 mod key_set;
 mod login;
 mod request_log;
@@ -20,7 +21,10 @@ use axum::{
 };
 
 use self::answer::{json, message};
-use crate::issuer::{Issuer, Refusal};
+use crate::{
+    issuer::{Issuer, Refusal},
+    origin::Origin,
+};
 
 const BODY_LIMIT_BYTES: usize = 16 * 1024;
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -34,23 +38,33 @@ struct Service {
 
 /// The first-party API and the published key sets. Tokens are read from `token_header`, in
 /// `Bearer` form, and bare where that is not ambiguous. A request that takes longer than 30
-/// seconds, for want of its body, say, is answered 503.
-pub fn router(issuer: Arc<Issuer>, token_header: HeaderName) -> Router {
-    Router::new()
-        .route("/login", post(login::login))
-        .route("/refresh", get_alone(get(session::refresh)))
-        .route("/status", get_alone(get(session::status)))
-        .route("/auth", get_alone(get(session::authorize)))
-        .route("/logout", post(session::logout))
-        .route("/{domain}/.well-known/jwks.json", get(key_set::publish))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+/// seconds, for want of its body, say, is answered 503. Pages of any origin may read the key sets;
+/// those of `origins` may use the first-party API, and no others.
+pub fn router(issuer: Arc<Issuer>, token_header: HeaderName, origins: &[Origin]) -> Router {
+    let first_party = within_limits(
+        Router::new()
+            .route("/login", post(login::login))
+            .route("/refresh", get_alone(get(session::refresh)))
+            .route("/status", get_alone(get(session::status)))
+            .route("/auth", get_alone(get(session::authorize)))
+            .route("/logout", post(session::logout)),
+    );
+    let public = Router::new().route("/{domain}/.well-known/jwks.json", get(key_set::publish));
+    let health = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz));
+    within_limits(health)
+        .merge(cors::for_origins(origins, &token_header, first_party))
+        .merge(cors::for_everyone(within_limits(public)))
         .fallback(not_found)
+        .layer(from_fn(request_log::log))
+        .with_state(Service { issuer, token_header })
+}
+
+/// What a request may take. A page reads the answers that say so, too: CORS goes around this.
+fn within_limits(router: Router<Service>) -> Router<Service> {
+    router
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .layer(from_fn_with_state(REQUEST_LIMIT, time_limit::limit))
-        .layer(from_fn(request_log::log))
-        .with_state(Service { issuer, token_header })
 }
 
 /// Without HEAD, which axum answers as GET otherwise: a refresh whose answer is thrown away costs

@@ -54,7 +54,8 @@ impl FromStr for IssuerUrl {
     }
 }
 
-fn check_authority(authority: &str) -> Result<(), IssuerUrlError> {
+/// A host, and a port where there is one.
+pub(crate) fn check_authority(authority: &str) -> Result<(), IssuerUrlError> {
     // An IPv6 address has colons of its own, in brackets.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

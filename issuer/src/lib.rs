@@ -17,6 +17,7 @@ mod issuer;
 mod issuer_url;
 mod key;
 mod key_set;
+mod origin;
 mod password;
 mod rs256;
 mod secret;
@@ -38,6 +39,7 @@ pub use crate::{
     issuer_url::{IssuerUrl, IssuerUrlError},
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
     key_set::{KeySet, KeyState, PreviousKey, Publication, Rotation, RotationError},
+    origin::{Origin, OriginError},
     password::PasswordError,
     secret::{SecretBytes, SecretText},
     serve::{serve, stop_signal},

@@ -21,6 +21,7 @@ fn postern(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
     command.args(arguments).env("POSTERN_DATA_DIR", data_dir);
     command.env_remove("POSTERN_LISTEN").env_remove("POSTERN_ISSUER_URL");
+    command.env_remove("POSTERN_ALLOW_ORIGIN");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -80,6 +81,12 @@ impl Server {
 
     /// Sends a request and returns the status and the body.
     fn send(&self, head: &str, body: &str) -> (u16, String) {
+        let (head, body) = self.exchange(head, body);
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// Sends a request and returns the head and the body of the answer.
+    fn exchange(&self, head: &str, body: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let length = body.len();
@@ -91,7 +98,7 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (format!("{head}\r\n"), body.to_owned())
     }
 
     fn login(&self) -> String {
@@ -201,9 +208,59 @@ fn wrong_usage_is_code_two() {
         &["serve", "--issuer-url", "ftp://example.com"],
         &["serve", "--issuer-url", "http://example.com?x"],
         &["serve", "--token-header", "not a header"],
+        &["serve", "--allow-origin", "*"],
     ] {
         let output = run_with_input(&data, arguments, "");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_origin_that_is_none_stops_the_start_and_is_named() {
+    let (_folder, data) = data();
+    for (origin, reason) in [
+        ("*", "one by one"),
+        ("null", "one by one"),
+        ("app.example.com", "`http://` or `https://`"),
+        ("https://app.example.com/", "no slash at its end"),
+        ("https://app.example.com:443", "leave it out"),
+        ("", "`http://` or `https://`"),
+    ] {
+        let arguments = ["serve", "--allow-origin", "https://a.example.com"];
+        let output =
+            run_with_input(&data, &[&arguments[..], &["--allow-origin", origin]].concat(), "");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("--allow-origin") && error.contains(reason), "{error}");
+    }
+    let mut command = postern(&data, &["serve"]);
+    command.env("POSTERN_ALLOW_ORIGIN", "https://a.example.com,https://b.example.com/");
+    let error = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(
+        error.contains("https://b.example.com/") && error.contains("--allow-origin"),
+        "{error}"
+    );
+}
+
+#[test]
+fn pages_of_the_origins_that_the_operator_names_may_log_in() {
+    let (_folder, data) = data();
+    succeed(&data, &["domain", "create", "shop"], "");
+    let options = ["--allow-origin", "https://a.example.com"];
+    let more = ["--allow-origin", "http://localhost:3000"];
+    let server = Server::start(&data, &[options, more].concat());
+    for (origin, allowed) in
+        [("https://a.example.com", true), ("http://localhost:3000", true), ("https://b.com", false)]
+    {
+        let head = server.exchange(&format!("OPTIONS /login HTTP/1.1\r\nOrigin: {origin}"), "").0;
+        let line = format!("access-control-allow-origin: {origin}\r\n");
+        assert_eq!(head.contains(&line), allowed, "{head}");
+        assert_eq!(head.contains("access-control-"), allowed, "{head}");
+        let head = server.exchange(&format!("GET /refresh HTTP/1.1\r\nOrigin: {origin}"), "").0;
+        assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+        assert_eq!(head.contains(&line), allowed, "{head}");
+        let keys = format!("GET /shop/.well-known/jwks.json HTTP/1.1\r\nOrigin: {origin}");
+        assert!(server.exchange(&keys, "").0.contains("access-control-allow-origin: *\r\n"));
     }
 }
 

@@ -18,6 +18,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub struct Issuer {
     folder: PathBuf,
     port: u16,
+    allowed_origin: Option<String>,
     server: Option<Process>,
 }
 
@@ -33,13 +34,18 @@ impl Issuer {
     /// The same, on a port that is given.
     #[must_use]
     pub fn on_port(folder: &Path, port: u16) -> Self {
-        Self { folder: folder.to_owned(), port, server: None }
+        Self { folder: folder.to_owned(), port, allowed_origin: None, server: None }
     }
 
     /// The port that it serves, or will serve.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Lets pages of `origin` log in, from the next start on.
+    pub fn allow_origin(&mut self, origin: &str) {
+        self.allowed_origin = Some(origin.to_owned());
     }
 
     /// The URL that its domains' issuers begin with.
@@ -63,6 +69,9 @@ impl Issuer {
         command.arg("serve").arg("--data-dir").arg(self.data());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         command.args(["--issuer-url", &self.url()]).env("RUST_LOG", "debug");
+        if let Some(origin) = &self.allowed_origin {
+            command.args(["--allow-origin", origin]);
+        }
         let mut server = Process::start("the issuer", &mut command, &self.log_file())?;
         let client = self.client();
         let deadline = std::time::Instant::now() + START_LIMIT;

@@ -3,6 +3,7 @@
 //! Only the standard library, so that the first command on a fresh clone starts in seconds.
 
 mod bench;
+mod browser;
 mod build;
 mod counts;
 mod demo;

@@ -21,6 +21,10 @@ pub(crate) const ISTIO_SCHEMAS: Packages =
 pub(crate) const BINARYEN: Packages =
     Packages { main: "binaryen", source: "filter", folder: "binaryen" };
 
+/// What drives the browser of the tests.
+pub(crate) const PLAYWRIGHT: Packages =
+    Packages { main: "playwright-core", source: "tests/browser", folder: "browser" };
+
 /// What builds the npm package, and what that is tested with.
 pub(crate) const PACKAGE: Packages =
     Packages { main: "typescript", source: "npm", folder: "npm-package" };

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::browser;
 use crate::npm;
 use crate::peers;
 use crate::steps::{Failure, execute, read_stdout, step};
@@ -39,6 +40,7 @@ pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
         vectors::fetch(workspace),
         peers::install(workspace),
         npm::ISTIO_SCHEMAS.install(workspace),
+        browser::install(workspace),
     ])
 }
 
@@ -186,7 +188,8 @@ fn link(program: &Path, link: &Path) -> Result<(), Failure> {
     symlink(program, link).map_err(cannot_write)
 }
 
-fn answers(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> bool {
+/// Whether a program is there and runs.
+pub(crate) fn answers(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> bool {
     Command::new(program)
         .arg(argument)
         .stdin(Stdio::null())

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use crate::browser;
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
 use crate::fuzz;
@@ -16,10 +17,11 @@ use crate::vectors;
 use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
-const NEEDS: [(&str, &str); 4] = [
+const NEEDS: [(&str, &str); 5] = [
     ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
     (PEERS, "package(postern-tests) & binary(differential)"),
+    (BROWSER, "package(postern-tests) & test(/(^|::)browser::/)"),
     (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
 ];
 
@@ -28,6 +30,9 @@ const PEERS: &str = "the peers `jose` (npm, by Node.js 20) and `joserfc` (PyPI)"
 
 /// What Istio's resources are validated with.
 const ISTIO_SCHEMAS: &str = "Istio's schemas (npm's @kubernetes-models/istio, by Node.js 20)";
+
+/// What pages run in.
+const BROWSER: &str = "Chromium (POSTERN_CHROMIUM), with npm's playwright-core, by Node.js 20";
 
 /// Test vectors that others made; they are not part of this repository.
 const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
@@ -85,6 +90,9 @@ fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
     }
     if !peers::are_there(workspace) {
         missing.push(PEERS);
+    }
+    if !browser::is_there(workspace) {
+        missing.push(BROWSER);
     }
     if !npm::ISTIO_SCHEMAS.are_there(workspace) {
         missing.push(ISTIO_SCHEMAS);
@@ -154,6 +162,7 @@ fn nextest(workspace: &Workspace, verb: &str, missing: &[&str]) -> Command {
     command.args(["nextest", verb, "--locked", "--workspace"]);
     command.env("POSTERN_ENVOY", workspace.tool("envoy"));
     command.env("POSTERN_VECTORS", workspace.vectors());
+    browser::tell(workspace, &mut command);
     let lacking = NEEDS.iter().filter(|(what, _)| missing.contains(what));
     let left_out: Vec<String> = lacking.map(|(_, tests)| format!("not ({tests})")).collect();
     if !left_out.is_empty() {

@@ -1,5 +1,6 @@
 //! The routes, driven without a socket, on a real database, in virtual time.
 
+mod cors;
 mod key_set;
 mod login;
 mod refresh;
@@ -28,6 +29,8 @@ use crate::{
 };
 
 const URL: &str = "https://auth.example.com";
+/// The origin of pages that may use the first-party API.
+const APP: &str = "https://app.example.com";
 const PASSWORD: &str = "correct horse";
 const TOKEN_LIFETIME: u64 = 300;
 const SESSION_LIFETIME: u64 = 3600;
@@ -61,7 +64,7 @@ impl Fixture {
         let clock = Arc::new(VirtualClock::at(1_700_000_000));
         let ports = Ports { store: sqlite.clone(), vault: sqlite, clock: clock.clone() };
         let issuer = Arc::new(Issuer::new(ports.clone(), URL.parse().unwrap()));
-        let router = router(Arc::clone(&issuer), token_header);
+        let router = router(Arc::clone(&issuer), token_header, &[APP.parse().unwrap()]);
         let fixture = Self { router, issuer, ports, clock, folder };
         fixture.create_domain("shop", algorithm).await;
         fixture

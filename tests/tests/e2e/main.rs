@@ -1,7 +1,8 @@
 //! End to end, on the real programs.
 //!
-//! Tests under `envoy::` start a real Envoy with the built filter; the others need only the
-//! issuer. One binary, because each would link everything again.
+//! Tests under `envoy::` start a real Envoy with the built filter, those under `browser::` a
+//! Chromium; the others need only the issuer. One binary, because each would link everything
+//! again.
 
 #![expect(
     clippy::indexing_slicing,
@@ -11,6 +12,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod browser;
 mod envoy;
 mod issuer;
 mod local_gate;

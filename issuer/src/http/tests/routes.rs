@@ -59,7 +59,7 @@ async fn readiness_follows_the_storage_and_liveness_does_not() {
     let clock = Arc::new(VirtualClock::at(0));
     let ports = Ports { store: sqlite.clone(), vault: sqlite, clock };
     let issuer = Arc::new(Issuer::new(ports, URL.parse().unwrap()));
-    let router = router(issuer, AUTHORIZATION);
+    let router = router(issuer, AUTHORIZATION, &[]);
     rusqlite::Connection::open(folder.path().join("postern.db"))
         .unwrap()
         .execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE domains;")
