@@ -59,8 +59,11 @@ function writeTypes() {
   execFileSync(process.execPath, [tool.resolve("typescript/bin/tsc"), ...options], { stdio: "inherit" });
   cpSync(join(work, "policy-document.d.ts"), join(types, "policy-document.d.ts"));
   for (const name of readdirSync(types)) {
-    const text = readFileSync(join(types, name), "utf8").replaceAll(/(from ")(\.\/[a-z-]+)\.js"/g, '$1$2.cjs"');
-    writeFileSync(join(types, name.replace(/\.d\.ts$/, ".d.cts")), text);
+    const text = readFileSync(join(types, name), "utf8");
+    const same = 'export type * from "./policy-document.js" with { "resolution-mode": "import" };\n';
+    // The longest file has types only, which are the same for both.
+    const script = name === "policy-document.d.ts" ? same : text.replaceAll(/(from "\.\/[a-z-]+)\.js"/g, '$1.cjs"');
+    writeFileSync(join(types, name.replace(/\.d\.ts$/, ".d.cts")), script);
   }
 }
 
@@ -70,7 +73,7 @@ async function bundle() {
     bundle: true,
     target: "es2022",
     legalComments: "none",
-    minifySyntax: true,
+    minify: true,
     alias: { "postern-glue": join(work, "postern-glue.js") },
     external: ["node:*", "*.wasm"],
     logLevel: "warning",

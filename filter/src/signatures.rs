@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
 };
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use der::{
     Encode, Sequence,
     asn1::{AnyRef, BitStringRef, Null, UintRef},
@@ -158,7 +158,7 @@ fn ecdsa_der(signature: &[u8], bytes: usize) -> Option<Vec<u8>> {
 /// RFC 5280 §4.1.2.7, with the parameters of RFC 3279 §2.3.1 and RFC 5480 §2.1.1.
 fn public_key_der(key: &PublicKey) -> Option<Vec<u8>> {
     let member =
-        |name: &str| BASE64URL_NOPAD.decode(key.jwk().get(name)?.as_str()?.as_bytes()).ok();
+        |name: &str| URL_SAFE_NO_PAD.decode(key.jwk().get(name)?.as_str()?.as_bytes()).ok();
     let curve = match key.algorithm() {
         Algorithm::Es256 => P256,
         Algorithm::Es384 => P384,

@@ -1,10 +1,7 @@
 //! The host's own cryptography, through the module `node:crypto`, which Node and workerd have: many
 //! times as fast as Wasm, and synchronous.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+use std::cell::{Cell, RefCell};
 
 use der::{Encode, Sequence, asn1::UintRef};
 use js_sys::{JSON, Reflect};
@@ -47,7 +44,8 @@ extern "C" {
 /// algorithms that nobody uses.
 pub struct NodeSignatures {
     host: Host,
-    trusted: RefCell<BTreeMap<&'static str, bool>>,
+    /// The algorithms that were asked for, which are few.
+    trusted: RefCell<Vec<(Algorithm, bool)>>,
     warn: fn(&str),
 }
 
@@ -85,12 +83,15 @@ impl NodeSignatures {
 
     fn is_trusted(&self, algorithm: Algorithm) -> Option<bool> {
         let mut trusted = self.trusted.try_borrow_mut().ok()?;
-        Some(*trusted.entry(algorithm.name()).or_insert_with(|| {
-            self.host.is_to_be_trusted(algorithm).unwrap_or_else(|wrong| {
-                (self.warn)(&format!("node:crypto is not asked to check signatures: {wrong}"));
-                false
-            })
-        }))
+        if let Some((_, known)) = trusted.iter().find(|(known, _)| *known == algorithm) {
+            return Some(*known);
+        }
+        let is_trusted = self.host.is_to_be_trusted(algorithm).unwrap_or_else(|wrong| {
+            (self.warn)(&format!("node:crypto is not asked to check signatures: {wrong}"));
+            false
+        });
+        trusted.push((algorithm, is_trusted));
+        Some(is_trusted)
     }
 }
 

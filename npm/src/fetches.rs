@@ -1,6 +1,6 @@
 //! The fetches that JavaScript makes for the key ring.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use postern_verify::{Fetch, Fetched, Gate, KeyUpdate, MAX_JWK_SET_BYTES};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::key_set_name;
 /// The fetches that are under way, by the number that JavaScript has for each.
 #[derive(Default)]
 pub(crate) struct Fetches {
-    under_way: BTreeMap<u32, Fetch>,
+    under_way: Vec<(u32, Fetch)>,
     last: u32,
 }
 
@@ -19,7 +19,7 @@ impl Fetches {
     pub(crate) fn next(&mut self, gate: &mut Gate, now: Duration) -> Option<String> {
         let fetch = gate.keys_mut().poll_fetch(now)?;
         // Of a key set, one is under way: an earlier one was given up.
-        self.under_way.retain(|_, other| other.key_set != fetch.key_set);
+        self.under_way.retain(|(_, other)| other.key_set != fetch.key_set);
         self.last = self.last.wrapping_add(1);
         let source = &fetch.source;
         let etag = fetch.if_none_match.as_deref().map(String::from_utf8_lossy);
@@ -31,7 +31,7 @@ impl Fetches {
             "ifNoneMatch": etag,
             "maxBytes": MAX_JWK_SET_BYTES,
         });
-        self.under_way.insert(self.last, fetch);
+        self.under_way.push((self.last, fetch));
         Some(described.to_string())
     }
 
@@ -45,7 +45,8 @@ impl Fetches {
         body: &[u8],
         now: Duration,
     ) -> Option<String> {
-        let fetch = self.under_way.remove(&id)?;
+        let place = self.under_way.iter().position(|(known, _)| *known == id)?;
+        let (_, fetch) = self.under_way.swap_remove(place);
         let field =
             |field: &'_ Option<String>| field.as_deref().map(str::as_bytes).map(<[u8]>::to_vec);
         let (etag, cache_control, age) = (field(etag), field(cache_control), field(age));

@@ -9,7 +9,7 @@ mod verdict;
 
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use postern_javascript::{FieldCoding, NodeCrypto, NodeSignatures, RequestText, time};
 use postern_verify::{Decision, Denial, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, Verification};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
@@ -225,7 +225,7 @@ impl JavaScriptGate {
 /// A part of a token, decoded.
 fn part(token: &[u8], index: usize) -> Option<String> {
     let part = token.split(|byte| *byte == b'.').nth(index)?;
-    String::from_utf8(BASE64URL_NOPAD.decode(part).ok()?).ok()
+    String::from_utf8(URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
 /// What the operator should know: the console is what a library has.

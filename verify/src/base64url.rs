@@ -1,12 +1,12 @@
 //! Base64url without padding (RFC 7515 §2), in its one canonical spelling.
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Decodes `text`, or returns `None` where it holds padding, white space, a character outside
 /// the alphabet, or set bits behind the last whole byte. The last matters because a token that
 /// can be respelled is a token that can dodge a list of revoked ones.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    BASE64URL_NOPAD.decode(text.as_bytes()).ok()
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 #[cfg(test)]

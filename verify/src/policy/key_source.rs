@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use data_encoding::BASE64;
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     domains::{DOMAIN, Domains},
@@ -329,7 +329,7 @@ fn local_jwks(
         (Some(text), None) => ("inline_string", local_keys(text.as_bytes(), algorithms)),
         (None, Some(bytes)) => {
             let document =
-                BASE64.decode(bytes.as_bytes()).map_err(|_| "it is not base64".to_owned());
+                STANDARD.decode(bytes.as_bytes()).map_err(|_| "it is not base64".to_owned());
             ("inline_bytes", document.and_then(|document| local_keys(&document, algorithms)))
         }
         _ => {

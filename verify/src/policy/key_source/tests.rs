@@ -80,7 +80,7 @@ fn the_configuration_is_where_the_issuer_says() {
 #[test]
 fn inline_bytes_are_the_document_in_base64() {
     let provider = |bytes: &str| json!({"issuer": "i", "algorithms": ["HS256"], "local_jwks": {"inline_bytes": bytes}});
-    assert!(parse(provider(&BASE64.encode(OCT.as_bytes()))).is_ok());
+    assert!(parse(provider(&STANDARD.encode(OCT.as_bytes()))).is_ok());
     for (bytes, expected) in [
         ("e30", "it is not base64"),
         ("e30=", "a JWK Set is an object with an array `keys`"),
