@@ -25,6 +25,7 @@ pub struct Forward<'r> {
     target: Option<Vec<u8>>,
     metadata: Vec<(String, Value)>,
     report: Option<Report>,
+    rule: Option<usize>,
 }
 
 /// What a rule on trial (`report_only`) would have done.
@@ -96,6 +97,11 @@ impl<'r> Forward<'r> {
         self
     }
 
+    pub(crate) fn with_rule(mut self, rule: Option<usize>) -> Self {
+        self.rule = rule;
+        self
+    }
+
     /// Tells the upstream, too, what the rule would have done.
     pub(crate) fn with_report(mut self, header: &str, report: Report) -> Self {
         let value = match report.code {
@@ -155,6 +161,13 @@ impl<'r> Forward<'r> {
     #[must_use]
     pub fn clears_route_cache(&self) -> bool {
         self.identities.iter().any(|identity| identity.clear_route_cache)
+    }
+
+    /// The rule that let the request through, if it was one: the index counts [`Policy::rule_names`].
+    /// Where no other rule speaks of the request, the one on trial.
+    #[must_use]
+    pub fn rule(&self) -> Option<usize> {
+        self.rule
     }
 
     /// What a rule on trial would have done; for the log and for metrics.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::javascript;
 use crate::npm;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{Failure, execute, read_stdout, step};
@@ -20,6 +21,7 @@ pub(crate) struct Programs {
 pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
     setup::wasm_target(workspace)?;
     filter(workspace)?;
+    javascript::worker(workspace)?;
     step("Building the issuer (release: some minutes when it changed)", || {
         let messages = cargo_build(workspace, &["--package", "postern-issuer", "--release"])?;
         install(&artifact(&messages, "postern")?, &workspace.dist().join("postern"))
