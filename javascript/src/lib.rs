@@ -6,6 +6,8 @@
 //! - [`NodeSignatures`] checks signatures with `node:crypto`, where the host has that.
 
 mod crypto;
+#[cfg(target_family = "wasm")]
+mod entropy;
 mod orders;
 mod text;
 
