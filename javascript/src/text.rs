@@ -29,8 +29,6 @@ pub struct RequestText {
     fields: usize,
 }
 
-const BEFORE_FIELDS: usize = 4;
-
 impl RequestText {
     /// The text, and the number of header fields in it: what has more lines than these, because a
     /// value has a line feed in it, is refused and not misread. `None` where it holds characters

@@ -26,6 +26,7 @@ pub struct Forward<'r> {
     target: Option<Vec<u8>>,
     metadata: Vec<(String, Value)>,
     report: Option<Box<Report>>,
+    rule: Option<usize>,
 }
 
 /// What a rule on trial (`report_only`) would have done.
@@ -108,6 +109,11 @@ impl<'r> Forward<'r> {
         self
     }
 
+    pub(crate) fn with_rule(mut self, rule: Option<usize>) -> Self {
+        self.rule = rule;
+        self
+    }
+
     /// Tells the upstream, too, what the rule would have done.
     pub(crate) fn with_report(mut self, header: &str, report: Report) -> Self {
         let value = match report.code {
@@ -177,6 +183,13 @@ impl<'r> Forward<'r> {
     #[must_use]
     pub fn clears_route_cache(&self) -> bool {
         self.identities.iter().any(|(identity, _)| identity.clear_route_cache)
+    }
+
+    /// The rule that let the request through, if it was one: the index counts [`Policy::rule_names`].
+    /// Where no other rule speaks of the request, the one on trial.
+    #[must_use]
+    pub fn rule(&self) -> Option<usize> {
+        self.rule
     }
 
     /// What a rule on trial would have done; for the log and for metrics.

@@ -211,7 +211,8 @@ impl Gate {
             }
             (Verdict::Satisfied { status_header }, found, failures) => {
                 let locations = &demand.requirement.locations;
-                let mut forward = Forward::new(request, policy, locations, &found);
+                let mut forward = Forward::new(request, policy, locations, &found)
+                    .with_rule(demand.rule.map(|rule| rule.index));
                 if let Some(header) = status_header {
                     forward.set(header, "false");
                 }
@@ -261,7 +262,8 @@ fn on_trial<'r>(
     (verdict, found, failures): Outcome<'_, 'r>,
 ) -> Decision<'r> {
     let found = if matches!(verdict, Verdict::Satisfied { .. }) { &found[..] } else { &[] };
-    let mut forward = Forward::without_spoofed_headers(request, policy, found);
+    let mut forward = Forward::without_spoofed_headers(request, policy, found)
+        .with_rule(demand.rule.map(|rule| rule.index));
     if let Some((header, report)) = report(&demand, &verdict) {
         forward = forward.with_report(header, report);
     }

@@ -432,3 +432,28 @@ fn a_request_tells_which_tokens_let_it_through() {
     assert_eq!(bearers[0].token, token.as_bytes());
     assert!(!format!("{bearers:?}").contains(&token));
 }
+
+#[test]
+fn who_lets_a_request_through_is_told() {
+    let trial = json!({"provider_name": "shop"});
+    let mut gate = gate(&json!({
+        "providers": policy(json!({}))["providers"],
+        "bypass_cors_preflight": true,
+        "rules": [
+            {"match": {"path": "/tried"}, "requires": trial, "report_only": true},
+            {"match": {"path": "/open"}}
+        ]
+    }));
+    fetch(&mut gate, &jwks(&[("a", &key(1))]), 0);
+    let mut rule = |target: &'static str, headers| {
+        let request = Request::new("OPTIONS", target.as_bytes(), headers);
+        match gate.decide(&request, Duration::from_secs(NOW)) {
+            Decision::Allow(forward) => forward.rule(),
+            other => unreachable!("{other:?}"),
+        }
+    };
+    let (origin, method) = (("origin", &b"o"[..]), ("access-control-request-method", &b"GET"[..]));
+    assert_eq!(rule("/open", vec![]), Some(1));
+    assert_eq!(rule("/tried", vec![]), Some(0));
+    assert_eq!(rule("/open", vec![origin, method]), None);
+}

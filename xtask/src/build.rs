@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::javascript;
 use crate::npm;
 use crate::npm_package;
 use crate::setup::{self, WASM_TARGET};
@@ -21,6 +22,7 @@ pub(crate) struct Programs {
 pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
     setup::wasm_target(workspace)?;
     filter(workspace)?;
+    javascript::worker(workspace)?;
     npm_package::build(workspace)?;
     step("Building the issuer (release: some minutes when it changed)", || {
         let messages = cargo_build(workspace, &["--package", "postern-issuer", "--release"])?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::build::{WASM_FEATURES, artifact, cargo_build, read};
+use crate::build::{WASM_FEATURES, artifact, cargo_build, install, read};
 use crate::npm;
 use crate::setup::WASM_TARGET;
 use crate::steps::{Failure, execute, step};
@@ -21,6 +21,27 @@ pub(crate) struct Module {
     pub(crate) name: &'static str,
     /// `web`: the code exports `initSync` and `__wbg_reset_state`. `bundler`: it imports the module.
     pub(crate) target: &'static str,
+}
+
+/// Builds the Worker and returns its folder in `dist/`.
+pub(crate) fn worker(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let folder = module(
+        workspace,
+        &Module {
+            package: "postern-worker",
+            artifact: "postern_worker",
+            name: "postern",
+            target: "web",
+        },
+    )?;
+    let shipped = workspace.dist().join("worker");
+    for name in ["postern.js", "postern_bg.wasm"] {
+        install(&folder.join(name), &shipped.join(name))?;
+    }
+    for name in ["index.mjs", "policy.json"] {
+        install(&workspace.root().join("worker").join(name), &shipped.join(name))?;
+    }
+    Ok(shipped)
 }
 
 /// Builds a module and returns the folder with its two files, and with `snippets/` where there are any.

@@ -16,6 +16,8 @@ const DEFAULT_REPORT_HEADER: &str = "x-postern-report-only";
 /// One rule: the requests that it is for, and what they need.
 #[derive(Debug)]
 pub(crate) struct Rule {
+    /// Its place among the policy's rules.
+    pub(crate) index: usize,
     pub(crate) name: String,
     route: RouteMatch,
     pub(crate) requirement: Requirement,
@@ -70,6 +72,7 @@ impl Rule {
             return Err(PolicyError::new(member, reason));
         }
         let rule = Self {
+            index,
             name: rule_name(raw, index, &place("name"))?,
             route: RouteMatch::new(&raw.r#match, &place("match"))?,
             requirement,

@@ -1,0 +1,170 @@
+// The Worker: shows each request to the gate, which is the Wasm module, and does what that says.
+
+import * as crypto from "node:crypto";
+
+import policy from "./policy.json";
+import { __wbg_reset_state, configure, decide, initSync, refresh, work } from "./postern.js";
+import module from "./postern_bg.wasm";
+
+/** How long a request may wait for keys in all, and between two looks whether they are there. */
+const MAX_WAIT = 15_000;
+const LOOK_EVERY = 20;
+/** How long a configuration that does not work is not looked at again, in milliseconds. */
+const RETRY_AFTER = 5_000;
+
+/** Where requests go that are let through, as `configure` returns them; none before that. */
+let origins;
+/** Since when this instance is configured, and by which attempt. */
+let begun = false;
+/** Whether this instance of the module is not to be used any more. */
+let broken = false;
+/** Until when the last failure to configure stands. */
+let brokenUntil = 0;
+
+globalThis.posternFailed = () => {
+  broken = true;
+};
+
+/** A module to use; a new one where the last one has failed. */
+function instantiate() {
+  if (!begun) {
+    initSync({ module });
+  } else if (broken) {
+    __wbg_reset_state();
+  }
+  [begun, broken] = [true, false];
+}
+
+async function prepare(env) {
+  if (Date.now() < brokenUntil) throw new Error("not configured");
+  instantiate();
+  try {
+    origins = JSON.parse(await configure(env, policy, crypto));
+  } catch (error) {
+    brokenUntil = Date.now() + RETRY_AFTER;
+    throw error;
+  }
+}
+
+/** Whether the gate can be asked. */
+function isReady() {
+  return origins !== undefined && !broken;
+}
+
+/** Does what the gate has to do beside requests; the promise, if there is one, ends with that. */
+function doWork(env, context) {
+  const working = work(env);
+  if (working !== undefined) context.waitUntil(working);
+  return working;
+}
+
+/** What the gate sees of a request: lines, as `postern_javascript::RequestText` reads them. */
+function pass(request, env, context) {
+  const { url } = request;
+  const start = url.indexOf("://") + 3;
+  let path = url.indexOf("/", start);
+  if (path < 0) path = url.length;
+  let text =
+    request.method + "\n" + url.slice(path) + "\n" + url.slice(start, path) + "\n" + url.slice(0, start - 3);
+  let fields = 0;
+  for (const [name, value] of request.headers) {
+    text += "\n" + name + "\n" + value;
+    fields += 1;
+  }
+  const orders = decide(text, fields, Date.now(), true);
+  if (orders.charCodeAt(0) === 63 /* ? */) return wait(request, text, fields, env, context);
+  if (orders.charCodeAt(1) === 33 /* ! */) doWork(env, context);
+  return obey(orders, request, url, path, env);
+}
+
+/** Waits for keys: fetches them, or looks whether another request has. */
+async function wait(request, text, fields, env, context) {
+  const { url } = request;
+  const path = url.indexOf("/", url.indexOf("://") + 3);
+  const end = Date.now() + MAX_WAIT;
+  for (;;) {
+    const pause = new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    const working = doWork(env, context);
+    await (working === undefined ? pause : Promise.race([working, pause]));
+    if (!isReady()) return unavailable();
+    const orders = decide(text, fields, Date.now(), Date.now() < end);
+    if (orders.charCodeAt(0) !== 63) return obey(orders, request, url, path, env);
+  }
+}
+
+function obey(orders, request, url, path, env) {
+  const lines = orders.split("\n");
+  return orders.charCodeAt(0) === 43 /* + */ ? forward(lines, request, url, path, env) : answer(lines);
+}
+
+/** Sends the request on, as `postern_javascript::forward_text` says it is to be changed. */
+function forward(lines, request, url, path, env) {
+  const origin = origins[lines[0].slice(2)];
+  const target = lines[1] === "" ? url.slice(path) : lines[1];
+  const base = origin.url === undefined ? url.slice(0, path) : origin.url;
+  const upstream = new Request(base + target, request);
+  const { headers } = upstream;
+  let line = 3;
+  for (const end = line + Number(lines[2]); line < end; line += 1) headers.delete(lines[line]);
+  for (; line < lines.length; line += 2) headers.set(lines[line], lines[line + 1]);
+  return origin.service === undefined ? fetch(upstream) : env[origin.service].fetch(upstream);
+}
+
+/** Answers as `postern_javascript::answer_text` says. */
+function answer(lines) {
+  const headers = new Headers();
+  const end = 3 + 2 * Number(lines[2]);
+  for (let line = 3; line < end; line += 2) headers.append(lines[line], lines[line + 1]);
+  const body = lines.slice(end).join("\n");
+  return new Response(body, { status: Number(lines[1]), headers });
+}
+
+/** The answer where there is no gate: nobody passes. */
+function unavailable() {
+  const problem = {
+    type: "about:blank",
+    title: "Service Unavailable",
+    status: 503,
+    detail: "the gate is not available",
+    code: "gate_unavailable",
+  };
+  const headers = {
+    "cache-control": "no-store",
+    "content-type": "application/problem+json",
+    "retry-after": "1",
+  };
+  return new Response(JSON.stringify(problem), { status: 503, headers });
+}
+
+/** Whatever fails, nobody passes for it; and a module that has failed is not asked again. */
+function failed(error) {
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) broken = true;
+  const reason = typeof error === "string" ? error : error.name;
+  if (reason !== "Error") {
+    console.error(JSON.stringify({ postern: "error", what: "gate", reason }));
+  }
+  return unavailable();
+}
+
+export default {
+  fetch(request, env, context) {
+    try {
+      if (isReady()) {
+        const response = pass(request, env, context);
+        return response;
+      }
+      return prepare(env).then(() => pass(request, env, context)).catch(failed);
+    } catch (error) {
+      return failed(error);
+    }
+  },
+
+  async scheduled(_event, env, context) {
+    try {
+      if (!isReady()) await prepare(env);
+      await refresh(env);
+    } catch (error) {
+      failed(error);
+    }
+  },
+};

@@ -1,0 +1,190 @@
+//! The gate of an isolate, and what is to be done for a request.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use postern_javascript::{
+    FieldCoding, NodeCrypto, NodeSignatures, RequestText, answer_text, forward_text,
+};
+use postern_verify::{Decision, Denial, Forward, Gate, KeyRing, Policy, Request, Tally};
+use serde_json::json;
+
+use crate::{
+    log,
+    origins::Origins,
+    settings::{PolicySource, Settings},
+};
+
+/// How often a policy in KV is looked at.
+const REREAD_EVERY: Duration = Duration::from_secs(60);
+/// How often requests are counted in Analytics Engine.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// What a request is told that the gate itself failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A policy at work, and where its requests go.
+pub(crate) struct Station {
+    number: u64,
+    settings: Settings,
+    /// The policy's document.
+    text: String,
+    crypto: Option<NodeCrypto>,
+    gate: Gate,
+    origins: Origins,
+    next_reread: Duration,
+    next_telling: Duration,
+}
+
+impl Station {
+    /// The gate for a policy's document.
+    pub(crate) fn new(
+        settings: Settings,
+        text: String,
+        crypto: Option<NodeCrypto>,
+    ) -> Result<Self, String> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let name = match &settings.source {
+            PolicySource::Text { name, .. } => name,
+            PolicySource::Kv(key) => key.as_str(),
+        };
+        let policy = Policy::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
+        let is_service = |name: &str| settings.services.iter().any(|service| service == name);
+        let origins = Origins::parse(&settings.origins, &policy, is_service)?;
+        let mut gate = Gate::new(policy).with_jitter_seed(js_sys::Math::random().to_bits());
+        if let Some(crypto) = crypto.clone() {
+            let warn = |what: &str| log::warning("signatures", what);
+            gate = gate.with_signatures(Box::new(NodeSignatures::new(crypto, warn)));
+        }
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let (next_reread, next_telling) = (Duration::MAX, Duration::ZERO);
+        Ok(Self { number, settings, text, crypto, gate, origins, next_reread, next_telling })
+    }
+
+    /// Which gate of this isolate it is: another has another number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        self.gate.policy()
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    pub(crate) fn keys_mut(&mut self) -> &mut KeyRing {
+        self.gate.keys_mut()
+    }
+
+    /// What another gate of the same Worker is made of, beside the text of the policy.
+    pub(crate) fn parts(&self) -> (Settings, String, Option<NodeCrypto>) {
+        (self.settings.clone(), self.text.clone(), self.crypto.clone())
+    }
+
+    /// Whether keys are to be fetched.
+    pub(crate) fn is_fetch_due(&self, now: Duration) -> bool {
+        self.gate.keys().next_wakeup().is_some_and(|wakeup| wakeup <= now)
+    }
+
+    /// Whether the policy is to be looked at; if so, it is not again for a while.
+    pub(crate) fn begins_to_reread(&mut self, now: Duration) -> bool {
+        let begins = self.is_reread_due(now);
+        if begins || self.next_reread == Duration::MAX {
+            self.next_reread = now + REREAD_EVERY;
+        }
+        begins
+    }
+
+    /// How many requests had which verdict since this was last asked; nothing where that was not long
+    /// ago.
+    pub(crate) fn take_tallies(&mut self, now: Duration) -> Vec<Tally> {
+        if now < self.next_telling {
+            return Vec::new();
+        }
+        self.next_telling = now + TELL_EVERY;
+        self.gate.take_tallies()
+    }
+
+    /// What is to be done for a request; see [`crate::exports::decide`].
+    pub(crate) fn decide(
+        &mut self,
+        text: String,
+        fields: usize,
+        now: Option<Duration>,
+        may_wait: bool,
+    ) -> String {
+        // workerd reads the bytes of values as UTF-8, and hands over what it has read.
+        let text = RequestText::new(text, fields, FieldCoding::Utf8);
+        let Some(now) = now else { return unavailable() };
+        let Some(request) = text.as_ref().and_then(RequestText::request) else {
+            return answer(&Denial::HeaderAmbiguous);
+        };
+        let decision = if may_wait {
+            self.gate.decide(&request, now)
+        } else {
+            self.gate.decide_at_once(&request, now)
+        };
+        let (kind, rest) = match decision {
+            Decision::Allow(forward) => self.allow(&forward, &request),
+            Decision::Deny(denied) => {
+                let provider = denied.provider;
+                let provider = provider.and_then(|index| self.policy().provider_names().nth(index));
+                log::denial(&denied, provider, &request, now);
+                ('-', format!("\n{}", answer_text(&denied.answer)))
+            }
+            Decision::AwaitKeys(key_set) => {
+                self.gate.keys_mut().demand(&key_set, now);
+                ('?', String::new())
+            }
+        };
+        let mark = if self.has_work(now) { '!' } else { '.' };
+        format!("{kind}{mark}{rest}")
+    }
+
+    fn allow(&self, forward: &Forward<'_>, request: &Request<'_>) -> (char, String) {
+        log::report(forward.report());
+        let Some(origin) = self.origins.find(request.authority, forward.rule()) else {
+            log::no_origin(request);
+            return ('-', format!("\n{}", no_origin()));
+        };
+        match forward_text(forward, FieldCoding::Utf8) {
+            Some(changes) => ('+', format!("{origin}\n{changes}")),
+            None => ('-', format!("\n{}", answer_text(&Denial::HeaderAmbiguous.answer()))),
+        }
+    }
+
+    fn has_work(&self, now: Duration) -> bool {
+        self.is_fetch_due(now)
+            || now >= self.next_telling
+            || self.next_reread == Duration::MAX
+            || self.is_reread_due(now)
+    }
+
+    fn is_reread_due(&self, now: Duration) -> bool {
+        matches!(self.settings.source, PolicySource::Kv(_)) && self.next_reread <= now
+    }
+}
+
+/// The answer where there is no gate.
+pub(crate) fn unavailable() -> String {
+    answer(&Denial::KeysUnavailable { retry_after: RETRY_AFTER })
+}
+
+fn answer(denial: &Denial) -> String {
+    format!("-.\n{}", answer_text(&denial.answer()))
+}
+
+/// The answer to a request that may pass, but that no origin is named for.
+fn no_origin() -> String {
+    let body = json!({
+        "type": "about:blank",
+        "title": "Bad Gateway",
+        "status": 502,
+        "detail": "no origin takes this request",
+        "code": "no_origin",
+    });
+    format!("502\n2\ncache-control\nno-store\ncontent-type\napplication/problem+json\n{body}")
+}
