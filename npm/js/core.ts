@@ -70,4 +70,6 @@ export interface KeyUpdate {
   skipped?: string[];
   /** Why there is no new set. */
   error?: string;
+  /** What the host's `fetch` threw, where it did. */
+  cause?: unknown;
 }

@@ -99,15 +99,16 @@ export class KeyFetcher {
     const end = () => timeout.abort();
     this.#closed.signal.addEventListener("abort", end);
     let answer: Answer | undefined;
+    let cause: unknown;
     try {
       answer = await this.#ask(due, timeout.signal);
-    } catch {
-      // Why it failed is nobody's business but the core's: it was no answer.
+    } catch (error) {
+      cause = error;
     } finally {
       clearTimeout(timer);
       this.#closed.signal.removeEventListener("abort", end);
     }
-    if (!this.#closed.signal.aborted) this.#hand(due, answer);
+    if (!this.#closed.signal.aborted) this.#hand(due, answer, cause);
   }
 
   async #ask(due: DueFetch, signal: AbortSignal): Promise<Answer> {
@@ -126,12 +127,13 @@ export class KeyFetcher {
     };
   }
 
-  #hand(due: DueFetch, answer: Answer | undefined): void {
+  #hand(due: DueFetch, answer: Answer | undefined, cause: unknown): void {
     const { status, etag, cacheControl, age, body } = answer ?? NO_ANSWER;
     const now = this.#clock();
     const told = this.#gate.fetched(due.id, status, etag, cacheControl, age, body, now);
     if (told === undefined) return;
     const update = JSON.parse(told) as KeyUpdate;
+    if (cause !== undefined) update.cause = cause;
     const name = update.domain === null ? update.provider : `${update.provider}, ${update.domain}`;
     if (update.error === undefined) this.#errors.delete(name);
     else this.#errors.set(name, update.error);

@@ -117,9 +117,9 @@ export class Verifier {
     this.#memory = core.memory;
     this.#host = host;
     this.#clock = options.clock ?? Date.now;
-    const hosts = globalThis.fetch;
     this.#keys = new KeyFetcher(this.#gate, host, {
-      fetch: options.fetch ?? ((...request) => hosts(...request)),
+      // As a method: some hosts' `fetch` wants to be called by its object.
+      fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
       clock: this.#clock,
       onKeyUpdate: options.onKeyUpdate,
     });
