@@ -3,6 +3,7 @@
 //! Each test starts what its pages talk to, and then a test file of Node's own runner, which
 //! drives the browser. What that says is shown where it fails.
 
+mod corpus;
 mod example;
 
 use std::{path::PathBuf, process::Command};
