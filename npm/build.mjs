@@ -64,7 +64,7 @@ function writeTypes() {
   }
 }
 
-/** One file for each way in. */
+/** One file for each way in, and what they share. */
 async function bundle() {
   const common = {
     bundle: true,
@@ -75,24 +75,24 @@ async function bundle() {
     external: ["node:*", "*.wasm"],
     logLevel: "warning",
   };
-  const file = (name, options) =>
-    build({ ...common, entryPoints: [join(work, `${name.split(".")[0]}.ts`)], outfile: join(out, name), ...options });
-  const module = { format: "esm" };
-  const script = { format: "cjs" };
-  const beside = 'new URL("./postern.wasm", import.meta.url)';
-  const node = { platform: "node" };
-  await Promise.all([
-    file("node.mjs", { ...module, ...node, banner: { js: `const WASM_PATH = ${beside};` } }),
-    file("node.cjs", {
-      ...script,
-      ...node,
-      banner: { js: 'const WASM_PATH = require("node:path").join(__dirname, "postern.wasm");' },
-    }),
-    file("browser.mjs", module),
-    file("workerd.mjs", module),
-    file("express.mjs", module),
-    file("express.cjs", script),
-    file("hono.mjs", module),
-    file("hono.cjs", script),
-  ]);
+  const entries = (names) => names.map((name) => join(work, `${name}.ts`));
+  await build({
+    ...common,
+    entryPoints: entries(["node", "browser", "workerd", "express", "hono"]),
+    outdir: out,
+    outExtension: { ".js": ".mjs" },
+    format: "esm",
+    // What they have in common is there once.
+    splitting: true,
+    chunkNames: "shared-[hash]",
+  });
+  await build({
+    ...common,
+    entryPoints: entries(["node", "express", "hono"]),
+    outdir: out,
+    outExtension: { ".js": ".cjs" },
+    format: "cjs",
+    define: { "import.meta.url": "MODULE_URL" },
+    banner: { js: 'const MODULE_URL = require("node:url").pathToFileURL(__filename);' },
+  });
 }

@@ -1,8 +1,8 @@
 /** Middleware for Express, Connect and whatever else takes `(request, response, next)` of Node. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-import type { Allowed, RequestToken } from "./request.js";
-import type { Verifier } from "./verifier.js";
+import type { Allowed, Decision, RequestLike, RequestToken } from "./request.js";
+import type { WaitOptions } from "./verifier.js";
 
 export type { RequestToken } from "./request.js";
 
@@ -11,6 +11,11 @@ declare module "http" {
     /** The token that let the request through, where {@link protect} let it through by one. */
     auth?: RequestToken;
   }
+}
+
+/** What decides: a `Verifier`. */
+export interface Decider {
+  decide(request: RequestLike, options?: WaitOptions): Promise<Decision>;
 }
 
 /** What Express adds to a request of Node, as far as it matters here. */
@@ -25,7 +30,7 @@ interface ExpressRequest extends IncomingMessage {
  * Requests come in with the path that the client sent, also below a mounted router.
  */
 export function protect(
-  verifier: Verifier,
+  verifier: Decider,
 ): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
   return (request, response, next) => {
     decide(verifier, request, response).then((goesOn) => goesOn && next(), next);
@@ -33,7 +38,7 @@ export function protect(
 }
 
 async function decide(
-  verifier: Verifier,
+  verifier: Decider,
   request: ExpressRequest,
   response: ServerResponse,
 ): Promise<boolean> {

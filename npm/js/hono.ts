@@ -1,6 +1,7 @@
 /** Middleware for Hono, in whichever runtime. */
+import type { Passage } from "./fetch-api.js";
 import type { RequestToken } from "./request.js";
-import type { Verifier } from "./verifier.js";
+import type { WaitOptions } from "./verifier.js";
 
 export type { RequestToken } from "./request.js";
 
@@ -8,6 +9,11 @@ export type { RequestToken } from "./request.js";
 export interface AuthVariables {
   /** The token that let the request through; `undefined` where the policy needed none. */
   auth: RequestToken | undefined;
+}
+
+/** What decides: a `Verifier`. */
+export interface Handler {
+  handle(request: Request, options?: WaitOptions): Promise<Passage>;
 }
 
 /** What of Hono's context matters here. */
@@ -22,7 +28,7 @@ interface Context {
  * trusts `context.get("auth")` or the headers that the policy sets.
  */
 export function protect(
-  verifier: Verifier,
+  verifier: Handler,
 ): (context: Context, next: () => Promise<void>) => Promise<Response | void> {
   return async (context, next) => {
     const { signal } = context.req.raw;

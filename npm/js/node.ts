@@ -8,13 +8,11 @@ import { forHost } from "./verifier.js";
 
 export * from "./index.js";
 
-declare const WASM_PATH: string | URL;
-
 export const createVerifier = forHost({
   sharesWork: true,
   revalidates: false,
   load() {
-    const module = new WebAssembly.Module(readFileSync(WASM_PATH));
+    const module = new WebAssembly.Module(readFileSync(new URL("./postern.wasm", import.meta.url)));
     const { memory } = initSync({ module });
     return { memory, newGate: (policy, seed) => new Gate(policy, seed, crypto, false) };
   },

@@ -16,5 +16,7 @@ mod browser;
 mod envoy;
 mod issuer;
 mod local_gate;
+mod node;
+mod npm;
 mod random;
 mod shop;

@@ -3,8 +3,10 @@
 use postern_tests::{Issuer, PageServer};
 use tempfile::TempDir;
 
-use super::{npm_package, run};
-use crate::shop::{DOMAIN, PASSWORD, USERNAME};
+use crate::{
+    node::{npm_package, run},
+    shop::{DOMAIN, PASSWORD, USERNAME},
+};
 
 /// A domain whose tokens live for ten seconds.
 const QUICK: &str = "quick";
@@ -24,7 +26,7 @@ async fn a_page_signs_in_verifies_refreshes_and_logs_out() {
     }
     issuer.start().await.unwrap();
     run(
-        "example.mjs",
+        "tests/browser/example.mjs",
         &[
             ("POSTERN_PAGES", pages.origin()),
             ("POSTERN_ISSUER", &issuer.url()),

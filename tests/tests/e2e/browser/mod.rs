@@ -1,39 +1,5 @@
-//! Pages in a real Chromium.
-//!
-//! Each test starts what its pages talk to, and then a test file of Node's own runner, which
-//! drives the browser. What that says is shown where it fails.
+//! Pages in a real Chromium. Each test starts what its pages talk to, and then a test file of Node's own
+//! runner, which drives the browser.
 
 mod corpus;
 mod example;
-
-use std::{path::PathBuf, process::Command};
-
-use postern_tests::workspace_root;
-
-/// The npm package as it is built: `POSTERN_NPM_PACKAGE`, or the one in `dist/`.
-fn npm_package() -> PathBuf {
-    let package = std::env::var_os("POSTERN_NPM_PACKAGE");
-    let package = package.map_or_else(|| workspace_root().join("dist/npm"), PathBuf::from);
-    assert!(package.is_dir(), "dist/npm is missing (cargo xtask build)");
-    package
-}
-
-/// Runs the tests of `tests/browser/{file}` with `variables` in their environment.
-fn run(file: &str, variables: &[(&str, &str)]) {
-    let chromium =
-        std::env::var_os("POSTERN_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
-    let driver = std::env::var_os("POSTERN_PLAYWRIGHT").map_or_else(
-        || workspace_root().join(".tools/browser/node_modules/playwright-core/index.mjs"),
-        PathBuf::from,
-    );
-    let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec"]);
-    node.arg(workspace_root().join("tests/browser").join(file));
-    node.env("POSTERN_CHROMIUM", chromium).env("POSTERN_PLAYWRIGHT", driver);
-    node.envs(variables.iter().copied());
-    let output = node.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // A file that has no tests succeeds, too.
-    assert!(!said.contains("tests 0\n"), "{said}");
-}
