@@ -8,6 +8,7 @@ use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
 use crate::fuzz;
 use crate::npm;
+use crate::npm_package;
 use crate::peers;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{
@@ -50,6 +51,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     checks(workspace, &missing)?;
     let wasm = build::filter(workspace)?;
     let core = build::core_module(workspace)?;
+    let package = npm_package::build(workspace)?;
     step("Checking what the Wasm modules import, and the size of the filter", || {
         build::check_size(&wasm, MAX_FILTER_KIB)?;
         build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
@@ -69,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let mut nextest = nextest(workspace, "run", &missing);
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
     nextest.args(filter).env("POSTERN_BIN", programs.issuer).env("POSTERN_FILTER_WASM", wasm);
-    nextest.env("POSTERN_CLOCK", clock);
+    nextest.env("POSTERN_CLOCK", clock).env("POSTERN_NPM_PACKAGE", package);
     let transcript = step("Running the tests (nextest)", || tee(&mut nextest, Stream::Stderr))?;
     conclude(workspace, transcript, counts, &missing, start)
 }
