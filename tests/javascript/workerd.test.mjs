@@ -23,7 +23,7 @@ const key = await newKey("ES256", "k1");
 let asked = 0;
 let release = () => {};
 let held = Promise.resolve();
-const issuer = createServer(async (_request, response) => {
+const issuer = createServer({ requireHostHeader: false }, async (_request, response) => {
   asked += 1;
   await held;
   response.end(JSON.stringify({ keys: [key.jwk] }));
