@@ -22,7 +22,7 @@ let broken = false;
 let brokenUntil = 0;
 
 globalThis.posternFailed = () => {
-  broken = true;
+  [broken, brokenUntil] = [true, 0];
 };
 
 /** A module to use; a new one where the last one has failed. */

@@ -13,6 +13,10 @@ const HOST = /^https?:\/\/[^/]*/;
 /** Stands before the Worker: sets its clock and its variables, as the test says. */
 const MAIN = `
 import gate from "index.mjs";
+// What isolates share would answer for the scripted issuer.
+Object.defineProperty(globalThis, "caches", {
+  value: { default: { match: async () => undefined, put: async () => undefined } },
+});
 let env = {};
 export default {
   async fetch(request, _env, context) {
@@ -50,7 +54,7 @@ class World {
   answers = () => undefined;
 
   async open() {
-    this.server = createServer((request, response) => this.serve(request, response));
+    this.server = createServer({ requireHostHeader: false }, (request, response) => this.serve(request, response));
     await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
     return this.server.address().port;
   }
@@ -63,9 +67,9 @@ class World {
       return response.end("upstream");
     }
     this.asked += 1;
-    const answer = this.answers(request.url);
+    let answer = this.answers(request.url);
     if (answer === undefined) return undefined; // whoever asks waits
-    if (answer.failed) return request.socket.destroy();
+    if (answer.failed) answer = { status: 502, body: "" }; // a lost connection is tried again by workerd
     response.writeHead(answer.status, {});
     return response.end(answer.body);
   }
@@ -119,7 +123,8 @@ class Runner {
     await this.fetches(one);
     await this.control({ now: one.now * 1000 });
     world.upstream = undefined;
-    const asking = ask(this.workerd.port, bytesOf(one.request), { method: one.request.method });
+    const asking = ask(this.workerd.port, bytesOf(one.request), { method: one.request.method, limit: 3_000 });
+    asking.catch(() => {});
     if (one.expect.verdict === "await") {
       const before = await Promise.race([asking.then((answer) => answer.status), sleep(150)]);
       asking.catch(() => {});
@@ -136,7 +141,8 @@ class Runner {
     const pending = new Set();
     this.world.answers = (url) => {
       const index = queue.findIndex((end) => fits(end, url));
-      if (index < 0) return undefined;
+      // Whoever asks once more gets nothing new, unless the case is about waiting.
+      if (index < 0) return queue.length === 0 && one.expect.verdict !== "await" ? { status: 502, body: "" } : undefined;
       const [end] = queue.splice(index, 1);
       return endOf(one.file, end);
     };
@@ -163,7 +169,7 @@ class Runner {
 }
 
 function fits(end, url) {
-  const isConfiguration = url.includes("openid-configuration");
+  const isConfiguration = url.includes("configuration");
   return (end.discovery !== undefined) === isConfiguration && (end.domain === undefined || url.includes(end.domain));
 }
 
@@ -197,7 +203,7 @@ function compare(one, answer, upstream) {
     if (expect.body === "" && answer.body !== "") wrong.push(`body ${answer.body}`);
     const isJson = answer.body.startsWith("{");
     if (isJson && JSON.parse(answer.body).code !== expect.code) wrong.push(`code ${answer.body}, expected ${expect.code}`);
-    if (typeof expect.body === "object" && expect.body !== null) {
+    if (typeof expect.body === "object" && expect.body !== null && request.method !== "HEAD") {
       const sorted = (body) => JSON.stringify(Object.entries(body).sort());
       if (sorted(JSON.parse(answer.body || "{}")) !== sorted(expect.body)) wrong.push(`body ${answer.body}`);
     }
@@ -243,6 +249,7 @@ for (const one of all) {
   if (reason !== undefined) different.set(reason, [...(different.get(reason) ?? []), one.id]);
   if (reason === undefined && wrong.length > 0) failures.push(`${one.id} [${one.needs ?? ""}]: ${wrong.join("; ")}`);
 }
+if (process.env.POSTERN_SHOW_LOG) console.log(workerd.log());
 await workerd.stop();
 world.server.closeAllConnections();
 world.server.close();

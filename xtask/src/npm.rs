@@ -21,6 +21,10 @@ pub(crate) const ISTIO_SCHEMAS: Packages =
 pub(crate) const BINARYEN: Packages =
     Packages { main: "binaryen", source: "filter", folder: "binaryen" };
 
+/// What runs the Worker in tests: workerd, as Cloudflare's own tools bring it.
+pub(crate) const WRANGLER: Packages =
+    Packages { main: "wrangler", source: "worker", folder: "worker" };
+
 /// A package and what it depends on.
 pub(crate) struct Packages {
     main: &'static str,

@@ -39,6 +39,7 @@ pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
         vectors::fetch(workspace),
         peers::install(workspace),
         npm::ISTIO_SCHEMAS.install(workspace),
+        npm::WRANGLER.install(workspace),
     ])
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
 use crate::fuzz;
+use crate::javascript;
 use crate::npm;
 use crate::peers;
 use crate::setup::{self, WASM_TARGET};
@@ -16,11 +17,12 @@ use crate::vectors;
 use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
-const NEEDS: [(&str, &str); 4] = [
+const NEEDS: [(&str, &str); 5] = [
     ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
     (PEERS, "package(postern-tests) & binary(differential)"),
     (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
+    (WRANGLER, "package(postern-tests) & binary(worker)"),
 ];
 
 /// What verdicts are compared with.
@@ -28,6 +30,9 @@ const PEERS: &str = "the peers `jose` (npm, by Node.js 20) and `joserfc` (PyPI)"
 
 /// What Istio's resources are validated with.
 const ISTIO_SCHEMAS: &str = "Istio's schemas (npm's @kubernetes-models/istio, by Node.js 20)";
+
+/// What runs the Worker.
+const WRANGLER: &str = "workerd (npm's wrangler, by Node.js 20)";
 
 /// Test vectors that others made; they are not part of this repository.
 const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
@@ -45,6 +50,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     checks(workspace, &missing)?;
     let wasm = build::filter(workspace)?;
     let core = build::core_module(workspace)?;
+    javascript::worker(workspace)?;
     step("Checking what the Wasm modules import, and the size of the filter", || {
         build::check_size(&wasm, MAX_FILTER_KIB)?;
         build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
@@ -89,6 +95,9 @@ fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
     if !npm::ISTIO_SCHEMAS.are_there(workspace) {
         missing.push(ISTIO_SCHEMAS);
     }
+    if !npm::WRANGLER.are_there(workspace) {
+        missing.push(WRANGLER);
+    }
     if missing.contains(&"cargo-nextest") {
         return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));
     }
@@ -125,7 +134,10 @@ fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
     }
     let wasm =
         format!("clippy --locked --package postern-filter --target {WASM_TARGET} -- -D warnings");
-    cargo("Checking the filter's lints (clippy, wasm)", &wasm)
+    cargo("Checking the filter's lints (clippy, wasm)", &wasm)?;
+    let packages = "--package postern-javascript --package postern-worker";
+    let wasm = format!("clippy --locked {packages} --target {WASM_TARGET} -- -D warnings");
+    cargo("Checking the Worker's lints (clippy, wasm)", &wasm)
 }
 
 fn doc_tests(workspace: &Workspace) -> Result<Counts, Failure> {
