@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import crypto from "node:crypto";
 import { readFileSync } from "node:fs";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -135,6 +136,28 @@ test("bodies stream both ways", async (t) => {
   assert.equal((await reader.read()).done, true);
 });
 
+test("a WebSocket opens through the gate, with a token only", async (t) => {
+  const { WebSocketServer, WebSocket } = require(require.resolve("ws", { paths: [require.resolve("miniflare", { paths: [require.resolve("wrangler")] })] }));
+  const echo = await listen();
+  t.after(() => echo.server.close());
+  const sockets = new WebSocketServer({ server: echo.server });
+  sockets.on("connection", (socket, request) => {
+    socket.on("message", (data) => socket.send(`${request.headers["x-user-id"]} said ${data}`));
+  });
+  const { gate } = await world(t, { bindings: { POSTERN_ORIGINS: [{ origin: echo.url }] } });
+  const address = new URL("/api/chat", await gate.ready).href.replace("http", "ws");
+  const refused = new WebSocket(address);
+  const [error] = await once(refused, "error");
+  assert.match(error.message, /401/);
+  const socket = new WebSocket(address, { headers: bearer() });
+  await once(socket, "open");
+  socket.send("hello");
+  const [data] = await once(socket, "message");
+  assert.equal(String(data), "ada said hello");
+  socket.terminate();
+  sockets.clients.forEach((client) => client.terminate());
+});
+
 test("redirects of the origin are the client's", async (t) => {
   const { ask } = await world(t);
   const response = await ask("/api/elsewhere", { headers: bearer() });
@@ -201,6 +224,22 @@ test("keys in KV, from the scheduled event, spare requests the issuer", async (t
   assert.equal((await kv.list()).keys.length, 1);
   issuer.status = 500;
   assert.equal((await ask("/api/a", { headers: bearer() })).status, 200);
+});
+
+test("strangers with unknown keys do not make the gate ask the issuer each time", async (t) => {
+  const { ask, issuer } = await world(t);
+  assert.equal((await ask("/api/a", { headers: bearer() })).status, 200);
+  const before = issuer.asked;
+  const response = await ask("/api/a", { headers: bearer(token("another")) });
+  assert.deepEqual([response.status, issuer.asked - before <= 1], [401, true]);
+});
+
+test("a slow issuer holds up who needs its keys, and nobody else", async (t) => {
+  const { ask, issuer } = await world(t);
+  issuer.status = 0;
+  const waiting = ask("/api/a", { headers: bearer() });
+  assert.equal((await ask("/open")).status, 200);
+  assert.equal((await waiting).status, 503);
 });
 
 test("a policy in KV is used", async (t) => {

@@ -24,7 +24,7 @@ pub struct Forward<'r> {
     others: Vec<(String, Vec<u8>)>,
     target: Option<Vec<u8>>,
     metadata: Vec<(String, Value)>,
-    report: Option<Report>,
+    report: Option<Box<Report>>,
     rule: Option<usize>,
 }
 
@@ -109,7 +109,7 @@ impl<'r> Forward<'r> {
             None => format!("allow; rule={}", report.rule),
         };
         self.set(header, value);
-        self.report = Some(report);
+        self.report = Some(Box::new(report));
         self
     }
 
@@ -173,7 +173,7 @@ impl<'r> Forward<'r> {
     /// What a rule on trial would have done; for the log and for metrics.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
-        self.report.as_ref()
+        self.report.as_deref()
     }
 
     fn remove(&mut self, names: impl IntoIterator<Item = &'r str>) {

@@ -37,3 +37,8 @@ fn requests_and_answers_pass_the_gate_as_they_are() {
 fn wrangler_would_deploy_it() {
     run("deploy.mjs");
 }
+
+#[test]
+fn wrangler_runs_it_with_the_policy_that_ships() {
+    run("dev.mjs");
+}
