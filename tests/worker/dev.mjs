@@ -21,16 +21,21 @@ const words = [wrangler, "dev", "--local", "--ip", "127.0.0.1", "--port", String
 const child = spawn("node", words, { cwd: join(WORKER, "../.."), stdio: ["ignore", "pipe", "inherit"] });
 try {
   let said = "";
-  for await (const data of child.stdout) {
-    said += data;
-    if (said.includes("Ready on")) break;
-  }
+  await new Promise((resolve, reject) => {
+    child.once("exit", () => reject(new Error(`wrangler ended: ${said}`)));
+    child.stdout.on("data", (data) => {
+      said += data;
+      if (said.includes("Ready on")) resolve();
+    });
+  });
   const verdict = async (path) => (await (await fetch(`http://127.0.0.1:${port}${path}`)).json()).code;
   assert.deepEqual([await verdict("/api/orders"), await verdict("/")], ["token_missing", "no_matching_rule"]);
   const scheduled = await fetch(`http://127.0.0.1:${port}/cdn-cgi/handler/scheduled`);
   assert.equal(scheduled.status, 200);
 } finally {
-  child.kill("SIGINT");
-  await once(child, "exit");
+  if (child.exitCode === null) {
+    child.kill("SIGINT");
+    await once(child, "exit");
+  }
   rmSync(folder, { recursive: true });
 }
