@@ -1,7 +1,5 @@
 // The Worker: shows each request to the gate, which is the Wasm module, and does what that says.
 
-import * as crypto from "node:crypto";
-
 import policy from "./policy.json";
 import { __wbg_reset_state, configure, decide, initSync, refresh, work } from "./postern.js";
 import module from "./postern_bg.wasm";
@@ -12,9 +10,20 @@ const LOOK_EVERY = 20;
 /** How long a configuration that does not work is not looked at again, in milliseconds. */
 const RETRY_AFTER = 5_000;
 
+/**
+ * `node:crypto`, which takes 10 ms to load: not before a signature is to be checked. Where there is
+ * none, this throws, and the gate checks signatures itself.
+ */
+let loaded;
+const native = () => (loaded ??= globalThis.process.getBuiltinModule("node:crypto"));
+const crypto = {
+  createPublicKey: (key) => native().createPublicKey(key),
+  verify: (digest, message, key, signature) => native().verify(digest, message, key, signature),
+};
+
 /** Where requests go that are let through, as `configure` returns them; none before that. */
 let origins;
-/** Since when this instance is configured, and by which attempt. */
+/** Whether there has been an instance of the module. */
 let begun = false;
 /** Whether this instance of the module is not to be used any more. */
 let broken = false;
@@ -22,7 +31,7 @@ let broken = false;
 let brokenUntil = 0;
 
 globalThis.posternFailed = () => {
-  broken = true;
+  [broken, brokenUntil] = [true, 0];
 };
 
 /** A module to use; a new one where the last one has failed. */
@@ -58,7 +67,10 @@ function doWork(env, context) {
   return working;
 }
 
-/** What the gate sees of a request: lines, as `postern_javascript::RequestText` reads them. */
+/**
+ * Shows the gate a request, in lines as `postern_javascript::RequestText` reads them, and does what it
+ * says.
+ */
 function pass(request, env, context) {
   const { url } = request;
   const start = url.indexOf("://") + 3;
@@ -150,8 +162,7 @@ export default {
   fetch(request, env, context) {
     try {
       if (isReady()) {
-        const response = pass(request, env, context);
-        return response;
+        return pass(request, env, context);
       }
       return prepare(env).then(() => pass(request, env, context)).catch(failed);
     } catch (error) {

@@ -26,6 +26,10 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = createPublicKey)]
     fn create_public_key(this: &NodeCrypto, key: &JsValue) -> Result<JsValue, JsValue>;
 
+    /// As `verify`, in steps.
+    #[wasm_bindgen(method, catch, js_name = createVerify)]
+    fn create_verify(this: &NodeCrypto, digest: &JsValue) -> Result<Verify, JsValue>;
+
     /// The host reads both slices in place, while the call lasts.
     #[wasm_bindgen(method, catch)]
     fn verify(
@@ -35,6 +39,15 @@ extern "C" {
         key: &JsValue,
         signature: &[u8],
     ) -> Result<bool, JsValue>;
+
+    /// A look at one signature.
+    type Verify;
+
+    #[wasm_bindgen(method, catch)]
+    fn update(this: &Verify, message: &[u8]) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn verify(this: &Verify, key: &JsValue, signature: &[u8]) -> Result<bool, JsValue>;
 }
 
 /// Asks the host, for algorithms that it is known to check as it has to. Where it does not answer,
@@ -62,6 +75,8 @@ struct HostKey {
     key: JsValue,
     /// The name of the digest; null where the algorithm has one of its own.
     digest: JsValue,
+    /// Whether it checks RSASSA-PSS.
+    is_pss: bool,
 }
 
 /// An ECDSA signature as hosts take it (RFC 3279 §2.2.3). `dsaEncoding` says that one is of JWS's form,
@@ -116,9 +131,7 @@ impl SignatureVerifier for Host {
             }
             None => signature,
         };
-        let verdict = self.with_key(key, |HostKey { key, digest }| {
-            self.crypto.verify(digest, message, key, signature).ok()
-        });
+        let verdict = self.with_key(key, |host_key| self.ask(host_key, message, signature).ok());
         self.answered.set(self.answered.get() || verdict.is_some());
         verdict
     }
@@ -129,6 +142,16 @@ impl Host {
     fn is_to_be_trusted(&self, algorithm: Algorithm) -> Result<bool, String> {
         self.answered.set(false);
         check_signature_algorithm(self, algorithm).map(|()| self.answered.get())
+    }
+
+    /// workerd's `verify` takes no notice of the padding and the salt; what goes in steps does.
+    fn ask(&self, key: &HostKey, message: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
+        if !key.is_pss {
+            return self.crypto.verify(&key.digest, message, &key.key, signature);
+        }
+        let verify = self.crypto.create_verify(&key.digest)?;
+        verify.update(message)?;
+        verify.verify(&key.key, signature)
     }
 
     fn with_key<T>(&self, key: &PublicKey, ask: impl FnOnce(&HostKey) -> Option<T>) -> Option<T> {
@@ -155,7 +178,7 @@ impl Host {
             }
         }
         let digest = name.map_or(JsValue::NULL, JsValue::from_str);
-        Some(HostKey { key: host_key, digest })
+        Some(HostKey { key: host_key, digest, is_pss: pss_salt.is_some() })
     }
 }
 

@@ -56,17 +56,16 @@ pub(crate) fn allowed(gate: &Gate, forward: &Forward<'_>, coding: FieldCoding) -
         metadata.map(|(key, value)| (key.to_owned(), value.clone())).collect();
     let report = forward.report();
     let report = report.map(|report| json!({"rule": report.rule, "code": report.code}));
-    let mut tokens = String::new();
+    let mut tokens = Vec::new();
     for bearer in forward.bearers() {
         let (header, claims) = (part(bearer.token, 0)?, part(bearer.token, 1)?);
         let (provider, domain) =
             (json!(provider_name(gate, bearer.provider)), json!(bearer.domain));
-        let comma = if tokens.is_empty() { "" } else { "," };
-        tokens += &format!(
-            r#"{comma}{{"provider":{provider},"domain":{domain},"header":{header},"claims":{claims}}}"#
-        );
+        tokens.push(format!(
+            r#"{{"provider":{provider},"domain":{domain},"header":{header},"claims":{claims}}}"#
+        ));
     }
-    let (set, removed) = (json!(set), json!(removed));
+    let (set, removed, tokens) = (json!(set), json!(removed), tokens.join(","));
     let (target, metadata, report) = (json!(target), json!(metadata), json!(report));
     Some(format!(
         r#"{{"verdict":"allow","setHeaders":{set},"removeHeaders":{removed},"target":{target},"metadata":{metadata},"report":{report},"tokens":[{tokens}]}}"#

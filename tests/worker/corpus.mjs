@@ -13,6 +13,10 @@ const HOST = /^https?:\/\/[^/]*/;
 /** Stands before the Worker: sets its clock and its variables, as the test says. */
 const MAIN = `
 import gate from "index.mjs";
+// What isolates share would answer for the scripted issuer.
+Object.defineProperty(globalThis, "caches", {
+  value: { default: { match: async () => undefined, put: async () => undefined } },
+});
 let env = {};
 export default {
   async fetch(request, _env, context) {
@@ -50,7 +54,7 @@ class World {
   answers = () => undefined;
 
   async open() {
-    this.server = createServer((request, response) => this.serve(request, response));
+    this.server = createServer({ requireHostHeader: false }, (request, response) => this.serve(request, response));
     await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
     return this.server.address().port;
   }
@@ -63,9 +67,9 @@ class World {
       return response.end("upstream");
     }
     this.asked += 1;
-    const answer = this.answers(request.url);
+    let answer = this.answers(request.url);
     if (answer === undefined) return undefined; // whoever asks waits
-    if (answer.failed) return request.socket.destroy();
+    if (answer.failed) answer = { status: 502, body: "" }; // a lost connection is tried again by workerd
     response.writeHead(answer.status, {});
     return response.end(answer.body);
   }
@@ -119,10 +123,10 @@ class Runner {
     await this.fetches(one);
     await this.control({ now: one.now * 1000 });
     world.upstream = undefined;
-    const asking = ask(this.workerd.port, bytesOf(one.request), { method: one.request.method });
-    if (one.expect.verdict === "await") {
-      const before = await Promise.race([asking.then((answer) => answer.status), sleep(150)]);
-      asking.catch(() => {});
+    const waits = one.expect.verdict === "await";
+    const asking = ask(this.workerd.port, bytesOf(one.request), { method: one.request.method, limit: waits ? 150 : 3_000 });
+    if (waits) {
+      const before = await asking.then((answer) => answer.status, () => undefined);
       return before === undefined && world.asked > 0 ? [] : [`answered with ${before}, asked ${world.asked} times`];
     }
     return compare(one, await asking, world.upstream);
@@ -136,7 +140,8 @@ class Runner {
     const pending = new Set();
     this.world.answers = (url) => {
       const index = queue.findIndex((end) => fits(end, url));
-      if (index < 0) return undefined;
+      // Whoever asks once more gets nothing new, unless the case is about waiting.
+      if (index < 0) return queue.length === 0 && one.expect.verdict !== "await" ? { status: 502, body: "" } : undefined;
       const [end] = queue.splice(index, 1);
       return endOf(one.file, end);
     };
@@ -149,22 +154,25 @@ class Runner {
         pending.add(asking.catch(() => {}));
         await Promise.race([asking.catch(() => {}), sleep(20)]);
       }
-      await sleep(10);
     }
+    // None of them may be decided on by the next gate.
+    await Promise.all(pending);
   }
 
   async policyError(one) {
     const before = this.workerd.log().length;
     const { status } = await ask(this.workerd.port, bytesOf({ method: "GET", target: "/", authority: "x" }));
+    const says = () => this.workerd.log().slice(before).includes(`POSTERN_POLICY: ${one.expect.member}`);
+    for (let tries = 0; !says() && tries < 50; tries += 1) await sleep(10);
     const log = this.workerd.log().slice(before);
-    const right = status === 503 && log.includes(`POSTERN_POLICY: ${one.expect.member}`);
-    return right ? [] : [`status ${status}, ${log}, expected ${one.expect.member}`];
+    return status === 503 && says() ? [] : [`status ${status}, ${log}, expected ${one.expect.member}`];
   }
 }
 
 function fits(end, url) {
-  const isConfiguration = url.includes("openid-configuration");
-  return (end.discovery !== undefined) === isConfiguration && (end.domain === undefined || url.includes(end.domain));
+  const isConfiguration = url.includes("configuration");
+  const isItsKind = (end.discovery ?? end.jwks) === undefined || (end.discovery !== undefined) === isConfiguration;
+  return isItsKind && (end.domain === undefined || url.includes(end.domain));
 }
 
 /** The request, with a token whose key nobody has. */
@@ -197,7 +205,7 @@ function compare(one, answer, upstream) {
     if (expect.body === "" && answer.body !== "") wrong.push(`body ${answer.body}`);
     const isJson = answer.body.startsWith("{");
     if (isJson && JSON.parse(answer.body).code !== expect.code) wrong.push(`code ${answer.body}, expected ${expect.code}`);
-    if (typeof expect.body === "object" && expect.body !== null) {
+    if (typeof expect.body === "object" && expect.body !== null && request.method !== "HEAD") {
       const sorted = (body) => JSON.stringify(Object.entries(body).sort());
       if (sorted(JSON.parse(answer.body || "{}")) !== sorted(expect.body)) wrong.push(`body ${answer.body}`);
     }
@@ -241,8 +249,10 @@ for (const one of all) {
   }
   const reason = exceptions(one);
   if (reason !== undefined) different.set(reason, [...(different.get(reason) ?? []), one.id]);
+  if (reason !== undefined && wrong.length === 0) failures.push(`${one.id} is listed as different`);
   if (reason === undefined && wrong.length > 0) failures.push(`${one.id} [${one.needs ?? ""}]: ${wrong.join("; ")}`);
 }
+if (process.env.POSTERN_SHOW_LOG) console.log(workerd.log());
 await workerd.stop();
 world.server.closeAllConnections();
 world.server.close();

@@ -43,8 +43,11 @@ pub(crate) fn now() -> f64 {
     js_sys::Date::now()
 }
 
-/// Reads the variables and the policy. Returns where requests may go, as JSON; an error says which
-/// member is wrong.
+/// Reads the variables and the policy. Returns where requests may go, as JSON.
+///
+/// # Errors
+///
+/// Which member is wrong, and why.
 #[wasm_bindgen]
 pub async fn configure(env: Env, bundled: String, crypto: NodeCrypto) -> Result<String, JsValue> {
     panic::set_hook(Box::new(|what| {

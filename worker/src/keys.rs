@@ -101,7 +101,7 @@ pub(crate) async fn fetch_due(keys: &impl Keys, stores: Stores, env: &Env) {
 async fn make(fetch: &Fetch, keys: &impl Keys, stores: Stores, env: &Env) {
     if stores == Stores::ReadFirst
         && let Some(copy) = store::read(fetch, env).await
-        && copy.at > heard(fetch)
+        && (copy.at > heard(fetch) || is_beginner(fetch, keys))
     {
         let at = copy.at.min(now());
         note(fetch, at);
@@ -136,6 +136,12 @@ fn end(fetch: &Fetch, copy: &Copy, at: f64, keys: &impl Keys) -> Option<Result<K
     };
     let ended = keys.with(|ring| ring.handle_fetched(fetch, fetched, at))?;
     Some(ended.map_err(|error| error.to_string()))
+}
+
+/// Whether a ring has nothing, and has not yet tried a copy of the keys or of where they are.
+fn is_beginner(fetch: &Fetch, keys: &impl Keys) -> bool {
+    let generation = keys.with(|ring| ring.generation(&fetch.key_set));
+    generation == Some(0) && fetch.attempt <= 2
 }
 
 fn heard(fetch: &Fetch) -> f64 {

@@ -38,6 +38,9 @@ pub(crate) fn worker(workspace: &Workspace) -> Result<PathBuf, Failure> {
     for name in ["postern.js", "postern_bg.wasm"] {
         install(&folder.join(name), &shipped.join(name))?;
     }
+    for snippet in snippets(&folder)? {
+        install(&folder.join(&snippet), &shipped.join(&snippet))?;
+    }
     for name in ["index.mjs", "policy.json"] {
         install(&workspace.root().join("worker").join(name), &shipped.join(name))?;
     }
@@ -57,6 +60,14 @@ pub(crate) fn module(workspace: &Workspace, module: &Module) -> Result<PathBuf, 
         optimize(workspace, &folder.join(format!("{}_bg.wasm", module.name)))?;
         Ok(folder)
     })
+}
+
+/// The files that the code of crates imports: `snippets/CRATE/FILE`.
+fn snippets(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let code = fs::read_to_string(folder.join("postern.js"))
+        .map_err(|error| Failure::new(format!("cannot read the Worker's code: {error}")))?;
+    let words = code.split('\'').filter_map(|word| word.strip_prefix("./snippets/"));
+    Ok(words.map(|word| Path::new("snippets").join(word)).collect())
 }
 
 /// Makes the code that calls the module, and the module that is called by it.

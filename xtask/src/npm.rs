@@ -29,6 +29,10 @@ pub(crate) const PLAYWRIGHT: Packages =
 pub(crate) const PACKAGE: Packages =
     Packages { main: "typescript", source: "npm", folder: "npm-package" };
 
+/// What runs the Worker in tests: workerd, as Cloudflare's own tools bring it.
+pub(crate) const WRANGLER: Packages =
+    Packages { main: "wrangler", source: "worker", folder: "worker" };
+
 /// A package and what it depends on.
 pub(crate) struct Packages {
     main: &'static str,

@@ -41,6 +41,8 @@ pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
         peers::install(workspace),
         npm::ISTIO_SCHEMAS.install(workspace),
         browser::install(workspace),
+        npm::WRANGLER.install(workspace),
+        npm::PACKAGE.install(workspace),
     ])
 }
 

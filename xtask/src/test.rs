@@ -7,6 +7,7 @@ use crate::browser;
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
 use crate::fuzz;
+use crate::javascript;
 use crate::npm;
 use crate::npm_package;
 use crate::peers;
@@ -18,12 +19,14 @@ use crate::vectors;
 use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
-const NEEDS: [(&str, &str); 5] = [
+const NEEDS: [(&str, &str); 7] = [
     ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
     (PEERS, "package(postern-tests) & binary(differential)"),
     (BROWSER, "package(postern-tests) & test(/(^|::)browser::/)"),
     (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
+    (WRANGLER, "package(postern-tests) & (binary(worker) | test(/(^|::)npm::.*workerd/))"),
+    (PACKAGE_TOOLS, "package(postern-tests) & test(/(^|::)npm::/)"),
 ];
 
 /// What verdicts are compared with.
@@ -34,6 +37,12 @@ const ISTIO_SCHEMAS: &str = "Istio's schemas (npm's @kubernetes-models/istio, by
 
 /// What pages run in.
 const BROWSER: &str = "Chromium (POSTERN_CHROMIUM), with npm's playwright-core, by Node.js 20";
+
+/// What the npm package is built and tested with.
+const PACKAGE_TOOLS: &str = "what the npm package is tested with (npm/package.json, by Node.js 20)";
+
+/// What runs the Worker.
+const WRANGLER: &str = "workerd (npm's wrangler, by Node.js 20)";
 
 /// Test vectors that others made; they are not part of this repository.
 const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
@@ -52,6 +61,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     let wasm = build::filter(workspace)?;
     let core = build::core_module(workspace)?;
     let package = npm_package::build(workspace)?;
+    let worker = javascript::worker(workspace)?;
     step("Checking what the Wasm modules import, and the size of the filter", || {
         build::check_size(&wasm, MAX_FILTER_KIB)?;
         build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
@@ -72,6 +82,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
     nextest.args(filter).env("POSTERN_BIN", programs.issuer).env("POSTERN_FILTER_WASM", wasm);
     nextest.env("POSTERN_CLOCK", clock).env("POSTERN_NPM_PACKAGE", package);
+    nextest.env("POSTERN_WORKER", worker);
     let transcript = step("Running the tests (nextest)", || tee(&mut nextest, Stream::Stderr))?;
     conclude(workspace, transcript, counts, &missing, start)
 }
@@ -98,6 +109,12 @@ fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
     }
     if !npm::ISTIO_SCHEMAS.are_there(workspace) {
         missing.push(ISTIO_SCHEMAS);
+    }
+    if !npm::WRANGLER.are_there(workspace) {
+        missing.push(WRANGLER);
+    }
+    if !npm::PACKAGE.are_there(workspace) {
+        missing.push(PACKAGE_TOOLS);
     }
     if missing.contains(&"cargo-nextest") {
         return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));
@@ -135,7 +152,10 @@ fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
     }
     let wasm =
         format!("clippy --locked --package postern-filter --target {WASM_TARGET} -- -D warnings");
-    cargo("Checking the filter's lints (clippy, wasm)", &wasm)
+    cargo("Checking the filter's lints (clippy, wasm)", &wasm)?;
+    let packages = "--package postern-javascript --package postern-npm --package postern-worker";
+    let wasm = format!("clippy --locked {packages} --target {WASM_TARGET} -- -D warnings");
+    cargo("Checking the lints of the Worker and of the npm package (clippy, wasm)", &wasm)
 }
 
 fn doc_tests(workspace: &Workspace) -> Result<Counts, Failure> {
@@ -164,6 +184,8 @@ fn nextest(workspace: &Workspace, verb: &str, missing: &[&str]) -> Command {
     command.args(["nextest", verb, "--locked", "--workspace"]);
     command.env("POSTERN_ENVOY", workspace.tool("envoy"));
     command.env("POSTERN_VECTORS", workspace.vectors());
+    command.env("POSTERN_WORKER_TOOLS", npm::WRANGLER.folder(workspace));
+    command.env("POSTERN_NPM_TOOLS", npm::PACKAGE.folder(workspace));
     browser::tell(workspace, &mut command);
     let lacking = NEEDS.iter().filter(|(what, _)| missing.contains(what));
     let left_out: Vec<String> = lacking.map(|(_, tests)| format!("not ({tests})")).collect();
