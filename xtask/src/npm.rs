@@ -21,6 +21,14 @@ pub(crate) const ISTIO_SCHEMAS: Packages =
 pub(crate) const BINARYEN: Packages =
     Packages { main: "binaryen", source: "filter", folder: "binaryen" };
 
+/// What the benchmarks compare the npm package and the Worker with.
+pub(crate) const BENCH_NODE: Packages =
+    Packages { main: "jose", source: "bench/node", folder: "bench-node" };
+
+/// What runs a Worker: `workerd`, and `esbuild`, which bundles it.
+pub(crate) const WRANGLER: Packages =
+    Packages { main: "wrangler", source: "worker", folder: "worker" };
+
 /// A package and what it depends on.
 pub(crate) struct Packages {
     main: &'static str,
@@ -68,8 +76,12 @@ impl Packages {
 
     /// A file of the main package.
     pub(crate) fn file(&self, workspace: &Workspace, path: &str) -> PathBuf {
-        let folder = workspace.tools().join(self.folder);
-        folder.join("node_modules").join(self.main).join(path)
+        self.modules(workspace).join(self.main).join(path)
+    }
+
+    /// The folder of all the packages.
+    pub(crate) fn modules(&self, workspace: &Workspace) -> PathBuf {
+        workspace.tools().join(self.folder).join("node_modules")
     }
 
     fn lock(&self, workspace: &Workspace) -> Result<String, Failure> {

@@ -186,7 +186,8 @@ fn link(program: &Path, link: &Path) -> Result<(), Failure> {
     symlink(program, link).map_err(cannot_write)
 }
 
-fn answers(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> bool {
+/// Whether a program can be run.
+pub(crate) fn answers(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> bool {
     Command::new(program)
         .arg(argument)
         .stdin(Stdio::null())
