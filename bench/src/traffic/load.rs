@@ -12,6 +12,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 use super::cores;
 use super::origin::Origin;
+use super::requests::is_complete;
 
 /// How many connections there are at once.
 pub const CONNECTIONS: usize = 16;
@@ -206,17 +207,6 @@ impl Connection {
         self.answer.clear();
         Ok(true)
     }
-}
-
-/// Whether the head and as much of a body as it speaks of are there.
-fn is_complete(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return false;
-    };
-    let head = lossy(answer.get(..end).unwrap_or_default()).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
-    answer.len() >= end + 4 + length.unwrap_or_default()
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -72,7 +72,51 @@ pub fn get(server: SocketAddr, path: &str, headers: &str) -> Result<String> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    let mut answer = Vec::new();
+    let mut bytes = [0; 4096];
+    // workerd closes the connection seconds later.
+    while !is_complete(&answer) {
+        match stream.read(&mut bytes)? {
+            0 => break,
+            count => answer.extend(bytes.iter().take(count)),
+        }
+    }
+    Ok(String::from_utf8(answer)?)
+}
+
+/// Whether the head and all of the body are there.
+pub(super) fn is_complete(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(answer.get(..end).unwrap_or_default()).to_ascii_lowercase();
+    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    if value("transfer-encoding:") == Some("chunked") {
+        return answer.ends_with(b"\r\n0\r\n\r\n");
+    }
+    let length = value("content-length:").and_then(|length| length.parse::<usize>().ok());
+    answer.len() >= end + 4 + length.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_complete_with_its_body() {
+        let by_length = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
+        let in_chunks =
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+        for answer in [by_length.as_slice(), in_chunks] {
+            assert!(is_complete(answer));
+            assert!((1..answer.len()).all(|length| !is_complete(&answer[..length])));
+        }
+    }
+
+    #[test]
+    fn each_round_has_an_order_of_its_own() {
+        assert_eq!(in_turn(3, 0), [0, 1, 2]);
+        assert_eq!(in_turn(3, 1), [0, 2, 1]);
+        assert_eq!(in_turn(3, 2), [2, 0, 1]);
+    }
 }
