@@ -1,22 +1,21 @@
 //! The evaluation of one request: which of its tokens pass, and whether that is enough.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 use crate::{
-    claims::ClaimRules,
     denial::Denial,
     forward::Found,
     identity::Identity,
-    key_ring::{KeyRing, KeySetId, KeysAtHand},
+    inspection::{Inspection, Obstacle, nearer},
+    key_ring::{KeyRing, KeySetId},
     location,
     policy::{Check, Conditions, Demand, Fallback, Need, Policy, Provider},
     request::Request,
     revoked::RevokedSessions,
-    token::{MAX_TOKEN_BYTES, UnverifiedToken},
-    verified_tokens::{Validity, VerifiedTokens},
+    verified_tokens::VerifiedTokens,
 };
 
 /// What became of a whole demand.
@@ -31,11 +30,8 @@ pub(crate) enum Verdict<'p> {
 
 /// The verdict, the tokens that passed, and what is to be told of those that did not
 /// (`failed_status_in_metadata`).
-pub(crate) type Outcome<'p> = (Verdict<'p>, Tokens<'p>, Vec<(String, Value)>);
-type Tokens<'p> = SmallVec<[Found<'p>; 2]>;
-
-/// What a request is told that cannot wait for keys, or no longer.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) type Outcome<'p, 'r> = (Verdict<'p>, Tokens<'p, 'r>, Vec<(String, Value)>);
+type Tokens<'p, 'r> = SmallVec<[Found<'p, 'r>; 2]>;
 
 /// What became of one need.
 enum Proof {
@@ -46,18 +42,11 @@ enum Proof {
 
 /// One look at one request.
 pub(crate) struct Evaluation<'p, 'g, 'r> {
-    policy: &'p Policy,
-    keys: &'g KeyRing,
-    verified: &'g mut VerifiedTokens<Arc<Identity>>,
-    revoked: &'g RevokedSessions,
+    tokens: Inspection<'p, 'g, 'r>,
     request: &'g Request<'r>,
     path: &'g str,
-    now: Duration,
-    /// The tokens that were parsed: several providers may look at the same one.
-    parsed: Vec<(&'r [u8], Result<UnverifiedToken<'r>, Denial>)>,
-    found: Tokens<'p>,
+    found: Tokens<'p, 'r>,
     failures: Vec<(String, Value)>,
-    may_wait: bool,
 }
 
 impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
@@ -70,26 +59,13 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
         path: &'g str,
         now: Duration,
     ) -> Self {
-        let (parsed, found, failures) = (Vec::new(), SmallVec::new(), Vec::new());
-        let may_wait = false;
-        Self {
-            policy,
-            keys,
-            verified,
-            revoked,
-            request,
-            path,
-            now,
-            parsed,
-            found,
-            failures,
-            may_wait,
-        }
+        let tokens = Inspection::new(policy, keys, verified, revoked, now);
+        Self { tokens, request, path, found: SmallVec::new(), failures: Vec::new() }
     }
 
     /// The verdict by what is demanded. A request that may not wait for keys fails for want of them.
-    pub(crate) fn judge(mut self, demand: &Demand<'p>, may_wait: bool) -> Outcome<'p> {
-        self.may_wait = may_wait;
+    pub(crate) fn judge(mut self, demand: &Demand<'p>, may_wait: bool) -> Outcome<'p, 'r> {
+        self.tokens.may_wait = may_wait;
         let conditions = demand.rule.map(|rule| &rule.conditions);
         let verdict = match &demand.requirement.need {
             Need::ExtractOnly { status_header } => {
@@ -163,7 +139,7 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
     }
 
     fn judge_check(&mut self, check: &'p Check, conditions: Option<&Conditions>) -> Proof {
-        let Some(provider) = self.policy.providers.get(check.provider) else {
+        let Some(provider) = self.tokens.policy.providers.get(check.provider) else {
             return Proof::Failed(Denial::NoMatchingRule);
         };
         // A request for a domain that is not served is not heard, with a token or without.
@@ -177,90 +153,16 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
             Err(denial) => return self.failed(provider, denial),
         };
         let identity = self
+            .tokens
             .identity(check, provider, domain.as_deref(), text)
-            .and_then(|identity| self.is_alive(check, &identity).map(|()| identity))
             .and_then(|identity| meets(&identity, conditions).map(|()| identity));
         match identity {
             Ok(identity) => {
-                self.found.push(Found { identity, location, stays: provider.forward });
+                self.found.push(Found { identity, text, location, stays: provider.forward });
                 Proof::Given
             }
-            Err(Proof::Failed(denial)) => self.failed(provider, denial),
-            Err(proof) => proof,
-        }
-    }
-
-    /// Whom the token of this text speaks for, if it is the provider's and passes.
-    fn identity(
-        &mut self,
-        check: &Check,
-        provider: &'p Provider,
-        domain: Option<&str>,
-        text: &'r [u8],
-    ) -> Result<Arc<Identity>, Proof> {
-        if let Some(version) = self.keys.version_at_hand(check.provider, domain, self.now)
-            && let Some(identity) = self.verified.lookup(check.id, text, version, self.now)
-            && identity.domain.as_deref() == domain
-        {
-            return Ok(identity);
-        }
-        self.parse(text);
-        let rules = rules(check, provider, domain);
-        let token = self.token_of(text, rules.issuer.as_deref()).map_err(Proof::Failed)?;
-        if !provider.algorithms.contains(&token.algorithm()) {
-            return Err(Proof::Failed(Denial::AlgorithmNotAllowed));
-        }
-        let at_hand = self.keys.at_hand(check.provider, domain, token.key_id(), self.now);
-        let (keys, version) = match at_hand {
-            KeysAtHand::Ready { keys, version } => (keys, version),
-            KeysAtHand::Await if self.may_wait => {
-                return Err(Proof::Await(key_set(check, domain)));
-            }
-            KeysAtHand::Await => {
-                let denial = Denial::KeysUnavailable { retry_after: RETRY_AFTER };
-                return Err(Proof::Failed(denial));
-            }
-            KeysAtHand::Unavailable { retry_after } => {
-                return Err(Proof::Failed(Denial::KeysUnavailable { retry_after }));
-            }
-        };
-        let verified = token
-            .verify_by(self.keys.signatures(), keys)
-            .and_then(|signed| signed.check(&rules, self.now))
-            .map_err(Proof::Failed)?;
-        let identity =
-            Arc::new(Identity::new(self.policy, (check.provider, provider), domain, &verified));
-        if text.len() <= provider.max_cached_token_bytes {
-            let ends = verified.claims().ends(&rules).unwrap_or(Duration::MAX);
-            let validity = Validity { version, verified_at: self.now, ends };
-            let (value, bytes) = (Arc::clone(&identity), identity.bytes());
-            self.verified.insert(check.id, text, validity, value, bytes);
-        }
-        Ok(identity)
-    }
-
-    /// Cached or not: a session may have been revoked since.
-    fn is_alive(&self, check: &Check, identity: &Identity) -> Result<(), Proof> {
-        match &identity.session {
-            Some(session) if self.revoked.holds(check.provider, session, self.now) => {
-                Err(Proof::Failed(Denial::TokenRevoked))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn parse(&mut self, text: &'r [u8]) {
-        if !self.parsed.iter().any(|(parsed, _)| *parsed == text) {
-            self.parsed.push((text, UnverifiedToken::parse(text, MAX_TOKEN_BYTES)));
-        }
-    }
-
-    /// The parsed token of this text, if it names `issuer`.
-    fn token_of(&self, text: &[u8], issuer: Option<&str>) -> Result<&UnverifiedToken<'r>, Denial> {
-        match self.parsed.iter().find(|(parsed, _)| *parsed == text) {
-            Some((_, Ok(token))) if issuer.is_none() || token.issuer() == issuer => Ok(token),
-            Some((_, Err(denial))) => Err(denial.clone()),
-            _ => Err(Denial::IssuerUnknown),
+            Err(Obstacle::Failed(denial)) => self.failed(provider, denial),
+            Err(Obstacle::Await(key_set)) => Proof::Await(key_set),
         }
     }
 
@@ -274,14 +176,14 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
 
     /// Takes the claims of the first token that looks like a provider's. Whether there was one.
     fn extract(&mut self) -> bool {
-        for provider in &self.policy.providers {
+        for provider in &self.tokens.policy.providers {
             let Ok(Some((text, location))) = location::find(self.request, &provider.locations)
             else {
                 continue;
             };
             if let Some(identity) = self.unverified_identity(provider, text) {
                 let identity = Arc::new(identity);
-                self.found.push(Found { identity, location, stays: provider.forward });
+                self.found.push(Found { identity, text, location, stays: provider.forward });
                 return true;
             }
         }
@@ -290,48 +192,16 @@ impl<'p, 'g, 'r> Evaluation<'p, 'g, 'r> {
 
     fn unverified_identity(&mut self, provider: &'p Provider, text: &'r [u8]) -> Option<Identity> {
         let domain = provider.domain_of(self.request, self.path).ok()?;
-        self.parse(text);
-        let issuer = provider.issuer(domain.as_deref());
-        let token = self.token_of(text, issuer.as_deref()).ok()?;
-        let claimed = token.dangerous_assume_verified();
-        Some(Identity::unverified(provider, domain.as_deref(), &claimed))
+        self.tokens.unverified(provider, domain.as_deref(), text)
     }
 }
 
-fn meets(identity: &Identity, conditions: Option<&Conditions>) -> Result<(), Proof> {
+fn meets(identity: &Identity, conditions: Option<&Conditions>) -> Result<(), Obstacle> {
     match (conditions, &identity.claims) {
-        (Some(conditions), Some(claims)) => conditions.check(claims).map_err(Proof::Failed),
+        (Some(conditions), Some(claims)) => conditions.check(claims).map_err(Obstacle::Failed),
         (Some(conditions), None) if !conditions.is_empty() => {
-            Err(Proof::Failed(Denial::InsufficientScope { scope: String::new() }))
+            Err(Obstacle::Failed(Denial::InsufficientScope { scope: String::new() }))
         }
         _ => Ok(()),
-    }
-}
-
-/// The provider's rules, for the audiences and the domain at hand.
-pub(crate) fn rules<'p>(
-    check: &Check,
-    provider: &'p Provider,
-    domain: Option<&str>,
-) -> Cow<'p, ClaimRules> {
-    let mut rules = Cow::Borrowed(&provider.claim_rules);
-    if let Some(audiences) = &check.audiences {
-        rules.to_mut().audiences.clone_from(audiences);
-    }
-    if let Some(domain) = domain {
-        rules.to_mut().fill_in(domain);
-    }
-    rules
-}
-
-fn key_set(check: &Check, domain: Option<&str>) -> KeySetId {
-    KeySetId { provider: check.provider, domain: domain.map(Into::into) }
-}
-
-/// Of two denials the one whose token came nearer to being accepted; the earlier one of equals.
-fn nearer(earlier: Option<Denial>, later: Denial) -> Denial {
-    match earlier {
-        Some(denial) if denial.progress() >= later.progress() => denial,
-        _ => later,
     }
 }

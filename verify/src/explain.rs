@@ -3,9 +3,9 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::{
-    decide::rules,
     denial::Denial,
     gate::Gate,
+    inspection::rules,
     key_ring::KeysAtHand,
     location,
     policy::{Check, Conditions, Demand, Location, Need, Provider},
@@ -112,10 +112,7 @@ impl Gate {
         for (index, provider) in self.policy().providers.iter().enumerate() {
             steps.provider.clone_from(&provider.name);
             let check = Check { provider: index, audiences: None, id: 0 };
-            let domain = match &provider.domains {
-                None => Ok(None),
-                Some(_) => domain.map(Cow::Borrowed).map(Some).ok_or(Denial::DomainUnknown),
-            };
+            let domain = provider.named_domain(domain).map(|domain| domain.map(Cow::Borrowed));
             let Ok(domain) = steps.take("domain", &domain, in_words) else { continue };
             let domain = domain.as_deref();
             self.explain_check(&mut steps, &check, provider, domain, &token, None, now);

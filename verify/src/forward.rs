@@ -19,12 +19,13 @@ const MAX_COMPARED: usize = 32;
 #[derive(Clone, Default)]
 pub struct Forward<'r> {
     removed: SmallVec<[&'r str; 4]>,
-    identities: SmallVec<[Arc<Identity>; 2]>,
+    /// Whom it speaks for, and the tokens that say so.
+    identities: SmallVec<[(Arc<Identity>, &'r [u8]); 1]>,
     /// What is set beside identities: what is left of cookies, and what the gate says of itself.
     others: Vec<(String, Vec<u8>)>,
     target: Option<Vec<u8>>,
     metadata: Vec<(String, Value)>,
-    report: Option<Report>,
+    report: Option<Box<Report>>,
 }
 
 /// What a rule on trial (`report_only`) would have done.
@@ -37,10 +38,23 @@ pub struct Report {
     pub code: Option<&'static str>,
 }
 
-/// A verified token, and the place where it stood.
+/// A verified token of a request that is let through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bearer<'a> {
+    /// Whose it is: the index counts [`crate::Policy::provider_names`].
+    pub provider: usize,
+    /// The domain that it was verified for, where its provider has domains.
+    pub domain: Option<&'a str>,
+    /// Its text: not for logs.
+    pub token: &'a [u8],
+}
+
+/// A token that passed, and the place where it stood.
 #[derive(Clone)]
-pub(crate) struct Found<'p> {
+pub(crate) struct Found<'p, 'r> {
     pub(crate) identity: Arc<Identity>,
+    pub(crate) text: &'r [u8],
     pub(crate) location: &'p Location,
     /// Whether it stays there.
     pub(crate) stays: bool,
@@ -54,7 +68,7 @@ impl<'r> Forward<'r> {
         request: &Request<'r>,
         policy: &Policy,
         locations: &[Location],
-        found: &[Found<'_>],
+        found: &[Found<'_, 'r>],
     ) -> Self {
         let mut forward = Self::without_spoofed_headers(request, policy, found);
         let stays = |location: &&Location| {
@@ -72,12 +86,10 @@ impl<'r> Forward<'r> {
     pub(crate) fn without_spoofed_headers(
         request: &Request<'r>,
         policy: &Policy,
-        found: &[Found<'_>],
+        found: &[Found<'_, 'r>],
     ) -> Self {
-        let mut forward = Self {
-            identities: found.iter().map(|found| Arc::clone(&found.identity)).collect(),
-            ..Self::default()
-        };
+        let identities = found.iter().map(|found| (Arc::clone(&found.identity), found.text));
+        let mut forward = Self { identities: identities.collect(), ..Self::default() };
         let sent = request.headers.iter().map(|field| field.0);
         forward.remove(sent.filter(|name| policy.is_identity_header(name)));
         forward
@@ -103,7 +115,7 @@ impl<'r> Forward<'r> {
             None => format!("allow; rule={}", report.rule),
         };
         self.set(header, value);
-        self.report = Some(report);
+        self.report = Some(Box::new(report));
         self
     }
 
@@ -116,9 +128,9 @@ impl<'r> Forward<'r> {
     /// among [`Forward::removed_headers`]: when that is gone, to set is to add.
     pub fn set_headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         // Of two tokens that set one header, the later one wins.
-        let identities = self.identities.iter().enumerate().flat_map(|(index, identity)| {
+        let identities = self.identities.iter().enumerate().flat_map(|(index, (identity, _))| {
             let later = self.identities.get(index + 1..).unwrap_or_default();
-            let is_last = |name: &str| !later.iter().any(|identity| identity.sets(name));
+            let is_last = |name: &str| !later.iter().any(|(identity, _)| identity.sets(name));
             identity
                 .headers
                 .iter()
@@ -136,31 +148,41 @@ impl<'r> Forward<'r> {
 
     /// Entries for the host's metadata (in Envoy: of the namespace `envoy.filters.http.jwt_authn`).
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let identities = self.identities.iter().flat_map(|identity| &identity.metadata);
+        let identities = self.identities.iter().flat_map(|(identity, _)| &identity.metadata);
         identities.chain(&self.metadata).map(|(key, value)| (key.as_str(), value))
     }
 
     /// Whom the first token speaks for, where the policy has `identity_in_metadata`.
     #[must_use]
     pub fn identity(&self) -> Option<Who<'_>> {
-        self.identities.iter().find_map(|identity| identity.who())
+        self.identities.iter().find_map(|(identity, _)| identity.who())
+    }
+
+    /// The tokens that were verified.
+    pub fn bearers(&self) -> impl Iterator<Item = Bearer<'_>> {
+        let verified = self.identities.iter().filter(|(identity, _)| identity.number > 0);
+        verified.map(|(identity, text)| Bearer {
+            provider: identity.provider,
+            domain: identity.domain.as_deref(),
+            token: text,
+        })
     }
 
     /// The providers whose tokens were verified.
     pub(crate) fn providers(&self) -> impl Iterator<Item = ProviderIndex> {
-        self.identities.iter().map(|identity| identity.provider)
+        self.identities.iter().map(|(identity, _)| identity.provider)
     }
 
     /// Whether the host has to choose the route anew, by what is set now.
     #[must_use]
     pub fn clears_route_cache(&self) -> bool {
-        self.identities.iter().any(|identity| identity.clear_route_cache)
+        self.identities.iter().any(|(identity, _)| identity.clear_route_cache)
     }
 
     /// What a rule on trial would have done; for the log and for metrics.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
-        self.report.as_ref()
+        self.report.as_deref()
     }
 
     fn remove(&mut self, names: impl IntoIterator<Item = &'r str>) {
@@ -174,7 +196,12 @@ impl<'r> Forward<'r> {
     }
 
     /// A header that holds something else than a token, such as Basic credentials, stays.
-    fn take_headers(&mut self, taken: &[&Location], found: &[Found<'_>], request: &Request<'r>) {
+    fn take_headers(
+        &mut self,
+        taken: &[&Location],
+        found: &[Found<'_, '_>],
+        request: &Request<'r>,
+    ) {
         for location in taken {
             let Location::Header { name, .. } = location else { continue };
             let has_token = found.iter().any(|found| found.location == *location);
@@ -211,6 +238,17 @@ impl<'r> Forward<'r> {
 impl Identity {
     fn sets(&self, name: &str) -> bool {
         self.headers.iter().any(|(set, _)| **set == *name)
+    }
+}
+
+/// Prints no token.
+impl fmt::Debug for Bearer<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Bearer")
+            .field("provider", &self.provider)
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
     }
 }
 

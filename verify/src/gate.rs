@@ -25,12 +25,12 @@ use crate::{
 /// An adapter holds one of these, one per thread where it has several. A new policy is a new gate,
 /// which vouches for nothing that an older one has verified.
 pub struct Gate {
-    policy: Policy,
-    keys: KeyRing,
-    verified: VerifiedTokens<Arc<Identity>>,
-    revoked: RevokedSessions,
-    counters: Counters,
-    tallies: Tallies,
+    pub(crate) policy: Policy,
+    pub(crate) keys: KeyRing,
+    pub(crate) verified: VerifiedTokens<Arc<Identity>>,
+    pub(crate) revoked: RevokedSessions,
+    pub(crate) counters: Counters,
+    pub(crate) tallies: Tallies,
 }
 
 /// The core's total answer to a request. Exhaustive, so that no adapter can forget a case.
@@ -258,7 +258,7 @@ fn on_trial<'r>(
     policy: &Policy,
     request: &Request<'r>,
     demand: Demand<'_>,
-    (verdict, found, failures): Outcome<'_>,
+    (verdict, found, failures): Outcome<'_, 'r>,
 ) -> Decision<'r> {
     let found = if matches!(verdict, Verdict::Satisfied { .. }) { &found[..] } else { &[] };
     let mut forward = Forward::without_spoofed_headers(request, policy, found);

@@ -34,6 +34,8 @@ struct Names {
 
 /// What one token says.
 pub(crate) struct Identity {
+    /// No other one of the gate has it; 0 where nobody has checked the token.
+    pub(crate) number: u64,
     pub(crate) provider: ProviderIndex,
     /// Only where the policy has `identity_in_metadata`.
     names: Option<Box<Names>>,
@@ -53,6 +55,7 @@ impl Identity {
     /// Of a token that is this provider's.
     pub(crate) fn new(
         policy: &Policy,
+        number: u64,
         (index, provider): (ProviderIndex, &Provider),
         domain: Option<&str>,
         token: &VerifiedToken<'_>,
@@ -66,7 +69,8 @@ impl Identity {
             })
         });
         let claims = policy.has_conditions.then(|| claims.clone());
-        Self { provider: index, names, claims, ..Self::without_names(provider, domain, token) }
+        let nameless = Self::without_names(provider, domain, token);
+        Self { number, provider: index, names, claims, ..nameless }
     }
 
     fn without_names(provider: &Provider, domain: Option<&str>, token: &VerifiedToken<'_>) -> Self {
@@ -74,6 +78,7 @@ impl Identity {
         let metadata = metadata(&provider.metadata, token);
         let changes_routing = !headers.is_empty() || provider.metadata.payload.is_some();
         Self {
+            number: 0,
             provider: ProviderIndex::MAX,
             names: None,
             headers,

@@ -48,6 +48,7 @@ mod explain;
 mod forward;
 mod gate;
 mod identity;
+mod inspection;
 mod json;
 mod jwk;
 mod jwk_set;
@@ -61,6 +62,7 @@ mod revoked;
 mod signature;
 mod tally;
 mod token;
+mod verification;
 mod verified_tokens;
 
 pub use crate::{
@@ -69,7 +71,7 @@ pub use crate::{
     claims::{ClaimRules, Claims},
     denial::Denial,
     explain::{End, Step},
-    forward::{Forward, Report},
+    forward::{Bearer, Forward, Report},
     gate::{Counters, Decision, Denied, Gate},
     identity::Who,
     jwk::KeyKinds,
@@ -83,5 +85,6 @@ pub use crate::{
     },
     tally::Tally,
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
+    verification::Verification,
     verified_tokens::CacheCounters,
 };

@@ -11,7 +11,9 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use base64ct::{Base64, Encoding};
-use postern_verify::{Decision, Fetched, Gate, KeySetId, Policy, Request, Route, Step};
+use postern_verify::{
+    Decision, End, Fetched, Gate, KeySetId, Policy, Request, Route, Step, Verification,
+};
 use serde_json::{Map, Value, json};
 
 #[test]
@@ -54,7 +56,10 @@ fn run(file: &Value, case: &Value) -> String {
         }
         Ok(policy) => policy,
     };
-    let actual = decide(Gate::new(policy), file, case);
+    let mut gate = Gate::new(policy);
+    fetch_keys(&mut gate, file, case);
+    let told = tell_apart(&mut gate, case);
+    let actual = decide(gate, case);
     let members = expected.as_object().expect("a verdict has members");
     let differences = members.iter().filter_map(|(name, value)| {
         let differs = match name.as_str() {
@@ -63,7 +68,7 @@ fn run(file: &Value, case: &Value) -> String {
         };
         differs.then(|| format!("`{name}` is {}, not {value}", actual[name]))
     });
-    let mut differences: Vec<String> = differences.collect();
+    let mut differences: Vec<String> = differences.chain(told).collect();
     for absent in ["target", "clear_route_cache"] {
         if actual["verdict"] == "allow"
             && expected.get(absent).is_none()
@@ -88,8 +93,35 @@ fn has_headers(expected: &Value, actual: &Value) -> bool {
     expected.as_object().unwrap().iter().all(|(name, value)| *value == actual[name])
 }
 
-fn decide(mut gate: Gate, file: &Value, case: &Value) -> Value {
-    fetch_keys(&mut gate, file, case);
+/// A token by itself is verified where a provider's steps take it, and only there; known or not.
+fn tell_apart(gate: &mut Gate, case: &Value) -> Option<String> {
+    let (token, now) = (case["token"].as_str()?.as_bytes(), seconds(&case["now"]));
+    for domain in [None, Some("acme"), Some("globex"), Some("nobody")] {
+        let steps = gate.explain_token(token, domain, now);
+        let ends = |end: End| steps.iter().any(|step| step.end == Some(end));
+        for _ in 0..2 {
+            let told = match gate.verify(token, domain, now) {
+                Verification::Verified { provider, .. } => {
+                    let name = gate.policy().provider_names().nth(provider)?;
+                    let took = |step: &Step| step.end == Some(End::Taken) && step.provider == name;
+                    steps.iter().any(took)
+                }
+                Verification::AwaitKeys(_) => ends(End::AwaitsKeys) && !ends(End::Taken),
+                Verification::Denied(denial) => {
+                    let says = |step: &Step| step.outcome.as_ref() == Err(&denial);
+                    !ends(End::Taken) && !ends(End::AwaitsKeys) && steps.iter().any(says)
+                }
+            };
+            if !told {
+                let verification = gate.verify(token, domain, now);
+                return Some(format!("by itself it is {verification:?}, by its steps {steps:?}"));
+            }
+        }
+    }
+    None
+}
+
+fn decide(mut gate: Gate, case: &Value) -> Value {
     let raw = &case["request"];
     let fields: Vec<(String, Vec<u8>)> =
         raw["headers"].as_array().unwrap().iter().map(field).collect();

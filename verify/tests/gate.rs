@@ -16,7 +16,7 @@ use jwt_compact::{
     alg::{Es256, SigningKey},
     jwk::JsonWebKey,
 };
-use postern_verify::{Decision, Denial, Fetched, Gate, KeySetId, Policy, Request};
+use postern_verify::{Decision, Denial, Fetched, Gate, KeySetId, Policy, Request, Verification};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
@@ -369,4 +369,66 @@ fn a_request_that_cannot_wait_is_told_so_by_its_rule() {
     let Decision::Deny(denied) = gate.decide_at_once(&request, now) else { panic!("no denial") };
     assert_eq!((denied.answer.status, denied.rule.as_deref()), (503, Some("0")));
     assert_eq!(gate.counters().denied, 1);
+}
+
+fn verify(gate: &mut Gate, token: &str, seconds: u64) -> Verification {
+    gate.verify(token.as_bytes(), None, Duration::from_secs(NOW + seconds))
+}
+
+fn number(verification: &Verification) -> u64 {
+    let number = match verification {
+        Verification::Verified { provider: 0, number } => Some(*number),
+        _ => None,
+    };
+    number.expect("a verified token")
+}
+
+#[test]
+fn a_token_by_itself_keeps_its_number_until_it_is_verified_anew() {
+    let mut gate = gate(&policy(json!({})));
+    let token = token(&key(1), "one", &json!({"iss": ISSUER, "exp": NOW + 900}));
+    assert_eq!(verify(&mut gate, &token, 0), Verification::AwaitKeys(shop()));
+    let at_once = gate.verify_at_once(token.as_bytes(), None, Duration::from_secs(NOW));
+    assert!(matches!(at_once, Verification::Denied(Denial::KeysUnavailable { .. })));
+    fetch(&mut gate, &jwks(&[("one", &key(1))]), 0);
+    let first = number(&verify(&mut gate, &token, 1));
+    assert_eq!(number(&verify(&mut gate, &token, 2)), first);
+    let other = self::token(&key(1), "one", &json!({"iss": ISSUER, "exp": NOW + 299}));
+    assert_ne!(number(&verify(&mut gate, &other, 2)), first);
+    // Another key set: whatever was read of the token before is not vouched for any more.
+    fetch(&mut gate, &jwks(&[("one", &key(1)), ("two", &key(2))]), 480);
+    assert_ne!(number(&verify(&mut gate, &token, 480)), first);
+    assert_eq!((gate.counters().allowed, gate.counters().denied), (4, 1));
+}
+
+#[test]
+fn a_token_by_itself_is_not_let_in_for_having_been_verified_before() {
+    let mut gate = gate(&policy(json!({})));
+    fetch(&mut gate, &jwks(&[("one", &key(1))]), 0);
+    let session = json!({"iss": ISSUER, "sid": "s1", "exp": NOW + 100});
+    let token = token(&key(1), "one", &session);
+    number(&verify(&mut gate, &token, 1));
+    let expired = verify(&mut gate, &token, 100);
+    assert!(matches!(expired, Verification::Denied(Denial::TokenExpired { .. })), "{expired:?}");
+    number(&verify(&mut gate, &token, 2));
+    let until = Duration::from_secs(NOW + 100);
+    assert!(gate.revoke(0, "s1", until, Duration::from_secs(NOW + 2)));
+    assert_eq!(verify(&mut gate, &token, 3), Verification::Denied(Denial::TokenRevoked));
+}
+
+#[test]
+fn a_request_tells_which_tokens_let_it_through() {
+    let mut gate = gate(&policy(json!({})));
+    fetch(&mut gate, &jwks(&[("one", &key(1))]), 0);
+    let token = token(&key(1), "one", &claims());
+    let field = format!("Bearer {token}");
+    let request = Request::new("GET", b"/", vec![("authorization", field.as_bytes())]);
+    let Decision::Allow(forward) = gate.decide(&request, Duration::from_secs(NOW + 1)) else {
+        unreachable!("the token is right");
+    };
+    let bearers: Vec<_> = forward.bearers().collect();
+    assert_eq!(bearers.len(), 1);
+    assert_eq!((bearers[0].provider, bearers[0].domain), (0, None));
+    assert_eq!(bearers[0].token, token.as_bytes());
+    assert!(!format!("{bearers:?}").contains(&token));
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::npm;
+use crate::npm_package;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{Failure, execute, read_stdout, step};
 use crate::wasm;
@@ -20,6 +21,7 @@ pub(crate) struct Programs {
 pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
     setup::wasm_target(workspace)?;
     filter(workspace)?;
+    npm_package::build(workspace)?;
     step("Building the issuer (release: some minutes when it changed)", || {
         let messages = cargo_build(workspace, &["--package", "postern-issuer", "--release"])?;
         install(&artifact(&messages, "postern")?, &workspace.dist().join("postern"))
@@ -42,7 +44,7 @@ const EXPORTS: [&str; 10] = [
 ];
 
 /// What Rust's Wasm uses of what came after the first version of Wasm, all of it long supported.
-const WASM_FEATURES: [&str; 6] = [
+pub(crate) const WASM_FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",
@@ -100,7 +102,7 @@ pub(crate) fn check_exports(module: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(module: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(module: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(module)
         .map_err(|error| Failure::new(format!("cannot read `{}`: {error}", module.display())))
 }
@@ -176,13 +178,13 @@ pub(crate) fn clock(workspace: &Workspace) -> Result<PathBuf, Failure> {
 }
 
 /// Builds, and returns cargo's messages: only cargo knows where the files are.
-fn cargo_build(workspace: &Workspace, options: &[&str]) -> Result<String, Failure> {
+pub(crate) fn cargo_build(workspace: &Workspace, options: &[&str]) -> Result<String, Failure> {
     let mut command = workspace.cargo(&["build", "--locked"]);
     read_stdout(command.args(options).arg("--message-format=json-render-diagnostics"))
 }
 
 /// The one file of this name that cargo's messages, JSON, speak of.
-fn artifact(messages: &str, name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn artifact(messages: &str, name: &str) -> Result<PathBuf, Failure> {
     messages
         .split('"')
         .map(Path::new)
@@ -192,7 +194,7 @@ fn artifact(messages: &str, name: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Copies a file when it differs, so that what reads it by date is not disturbed.
-fn install(built: &Path, shipped: &Path) -> Result<(), Failure> {
+pub(crate) fn install(built: &Path, shipped: &Path) -> Result<(), Failure> {
     let place = shipped.display();
     let failed = |error: std::io::Error| Failure::new(format!("cannot write `{place}`: {error}"));
     let bytes = fs::read(built).map_err(failed)?;
@@ -206,7 +208,7 @@ fn install(built: &Path, shipped: &Path) -> Result<(), Failure> {
         fs::copy(built, &fresh).and_then(|_| fs::rename(&fresh, shipped)).map_err(failed)?;
     }
     let note = if unchanged { ", unchanged" } else { "" };
-    let name = shipped.file_name().unwrap_or_default().display();
-    eprintln!("    dist/{name}: {} KiB{note}", bytes.len() / 1024);
+    let name: PathBuf = shipped.iter().skip_while(|part| *part != "dist").collect();
+    eprintln!("    {}: {} KiB{note}", name.display(), bytes.len().div_ceil(1024));
     Ok(())
 }

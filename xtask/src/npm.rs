@@ -29,6 +29,10 @@ pub(crate) const BENCH_NODE: Packages =
 pub(crate) const WRANGLER: Packages =
     Packages { main: "wrangler", source: "worker", folder: "worker" };
 
+/// What builds the npm package, and what that is tested with.
+pub(crate) const PACKAGE: Packages =
+    Packages { main: "typescript", source: "npm", folder: "npm-package" };
+
 /// A package and what it depends on.
 pub(crate) struct Packages {
     main: &'static str,
@@ -74,14 +78,15 @@ impl Packages {
         lock.is_ok_and(|lock| self.is_current(&folder, &lock)) && has_node(workspace)
     }
 
-    /// A file of the main package.
-    pub(crate) fn file(&self, workspace: &Workspace, path: &str) -> PathBuf {
-        self.modules(workspace).join(self.main).join(path)
+    /// Where they are.
+    pub(crate) fn folder(&self, workspace: &Workspace) -> PathBuf {
+        workspace.tools().join(self.folder)
     }
 
-    /// The folder of all the packages.
-    pub(crate) fn modules(&self, workspace: &Workspace) -> PathBuf {
-        workspace.tools().join(self.folder).join("node_modules")
+    /// A file of the main package.
+    pub(crate) fn file(&self, workspace: &Workspace, path: &str) -> PathBuf {
+        let folder = workspace.tools().join(self.folder);
+        folder.join("node_modules").join(self.main).join(path)
     }
 
     fn lock(&self, workspace: &Workspace) -> Result<String, Failure> {

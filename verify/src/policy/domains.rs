@@ -69,7 +69,8 @@ impl Domains {
         self.allows(&name).then_some(name)
     }
 
-    fn allows(&self, name: &str) -> bool {
+    /// Whether it is a name of one of them.
+    pub(super) fn allows(&self, name: &str) -> bool {
         is_safe(name) && self.names.is_match(name)
     }
 }

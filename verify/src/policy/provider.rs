@@ -158,6 +158,15 @@ impl Provider {
         domain.map(Some).ok_or(Denial::DomainUnknown)
     }
 
+    /// The domain that a token is to be of, where a host names it.
+    pub(crate) fn named_domain<'d>(
+        &self,
+        name: Option<&'d str>,
+    ) -> Result<Option<&'d str>, Denial> {
+        let Some(domains) = &self.domains else { return Ok(None) };
+        name.filter(|name| domains.allows(name)).map(Some).ok_or(Denial::DomainUnknown)
+    }
+
     /// Names of all headers that this provider may set.
     pub(crate) fn identity_headers(&self) -> impl Iterator<Item = &str> {
         let claims = self.claim_headers.iter().map(|header| &*header.header_name);

@@ -49,6 +49,14 @@ pub(crate) struct Check {
     pub(crate) id: u32,
 }
 
+impl Check {
+    /// A token of this provider, for its own audiences.
+    pub(crate) fn of_provider(provider: ProviderIndex) -> Self {
+        let id = u32::try_from(provider).unwrap_or(u32::MAX);
+        Self { provider, audiences: None, id }
+    }
+}
+
 /// What an [`Need::Any`] does when none of its members is satisfied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fallback {
@@ -192,8 +200,7 @@ impl<'p> Compiler<'p> {
 
     #[expect(clippy::unused_self, reason = "beside `with_audiences`")]
     fn token(&self, provider: ProviderIndex) -> Need {
-        let id = u32::try_from(provider).unwrap_or(u32::MAX);
-        Need::Token(Check { provider, audiences: None, id })
+        Need::Token(Check::of_provider(provider))
     }
 
     fn with_audiences(

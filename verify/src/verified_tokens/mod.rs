@@ -65,6 +65,7 @@ pub(crate) struct VerifiedTokens<V> {
     index: Index,
     entries: Sieve<Entry<V>>,
     counters: CacheCounters,
+    last_number: u64,
 }
 
 /// Where in the slab the entry with this tail is. One entry per tail: a later one takes its place.
@@ -123,7 +124,14 @@ impl<V: Clone> VerifiedTokens<V> {
             index: Index::default(),
             entries: Sieve::new(),
             counters: CacheCounters::default(),
+            last_number: 0,
         }
+    }
+
+    /// A number for a value that no other one has had, from 1 on.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     /// The value of the token with this whole `text`, if it passed this `check` by the key set of

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use crate::bench::built;
 use crate::npm;
+use crate::npm_package;
 use crate::setup::answers;
 use crate::steps::{Failure, read_stdout, step};
 use crate::workspace::Workspace;
@@ -36,12 +36,13 @@ struct Figures {
 
 /// `cargo xtask bench node`; the script reads the options.
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
-    let ours = built(workspace, "npm", "package.json")?;
+    let ours = npm_package::build(workspace)?;
     npm::BENCH_NODE.install(workspace)?;
     let mut figures = Figures::default();
     step("Measuring in Node", || {
         let mut node = pinned(workspace, "node");
-        node.arg("bench/node/run.mjs").arg(npm::BENCH_NODE.modules(workspace)).arg(&ours);
+        let peers = npm::BENCH_NODE.folder(workspace).join("node_modules");
+        node.arg("bench/node/run.mjs").arg(peers).arg(&ours);
         figures.read(&read_stdout(node.args(options))?);
         Ok(())
     })?;

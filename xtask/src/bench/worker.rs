@@ -28,12 +28,12 @@ pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failu
 fn bundle(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let folder = workspace.tools().join("bench-worker");
     let mut esbuild = workspace.command("node");
-    esbuild.arg(npm::WRANGLER.modules(workspace).join("esbuild/bin/esbuild"));
+    esbuild.arg(npm::WRANGLER.folder(workspace).join("node_modules/esbuild/bin/esbuild"));
     esbuild.args(entries(&workspace.root().join("bench/worker"))?);
     esbuild.args(["--bundle", "--format=esm", "--target=es2024", "--out-extension:.js=.mjs"]);
     esbuild.args(["--conditions=workerd,worker,browser", "--log-level=warning"]);
     esbuild.arg(format!("--outdir={}", folder.display()));
-    execute(esbuild.env("NODE_PATH", npm::BENCH_NODE.modules(workspace)))?;
+    execute(esbuild.env("NODE_PATH", npm::BENCH_NODE.folder(workspace).join("node_modules")))?;
     Ok(folder)
 }
 
@@ -47,7 +47,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// The program itself, whose place its package knows: the script in front of it would be in the way.
 fn workerd(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let package = npm::WRANGLER.modules(workspace).join("workerd");
+    let package = npm::WRANGLER.folder(workspace).join("node_modules/workerd");
     let script = "process.stdout.write(require(process.argv[1]).default)";
     let place = read_stdout(workspace.command("node").args(["--eval", script]).arg(package))?;
     Ok(PathBuf::from(place.trim()))
