@@ -7,9 +7,10 @@ import { isAsync, setUp } from "./libraries.mjs";
 
 /** What an asynchronous library is given at a time, as a server has several requests at a time. */
 const IN_FLIGHT = 16;
-/** A hot round is this long, and has at most so many tokens. */
+/** So many tokens are made, then verified. */
+const BATCH = 256;
+/** How long verifying takes, all batches of a hot round together. */
 const ROUND_MS = 50;
-const MOST_TOKENS = 20_000;
 const WARM_UP_MS = 400;
 
 const { name, jwk, issuer, audience, loader, samples } = JSON.parse(process.argv[2]);
@@ -35,10 +36,8 @@ function readTokens(file) {
   return tokens;
 }
 
-const hotBytes = Buffer.from(samples.good, "latin1");
-const hotTokens = (count) => Array.from({ length: count }, () => hotBytes.latin1Slice());
-
-async function perSecond(verify, tokens) {
+/** Milliseconds. */
+async function timed(verify, tokens) {
   const start = performance.now();
   if (isAsync(name)) {
     for (let from = 0; from < tokens.length; from += IN_FLIGHT) {
@@ -47,24 +46,33 @@ async function perSecond(verify, tokens) {
   } else {
     for (const token of tokens) verify(token);
   }
-  return (tokens.length * 1000) / (performance.now() - start);
+  return performance.now() - start;
 }
 
-/** Long enough for the engine to compile the code for good; returns the size of a hot round. */
-async function warmUp(verify) {
-  const until = performance.now() + WARM_UP_MS;
-  let rate = 0;
-  while (performance.now() < until) rate = await perSecond(verify, hotTokens(500));
-  return Math.min(MOST_TOKENS, Math.ceil((rate * ROUND_MS) / 1000));
+/** One token, in a string of its own each time, for so long; tokens per second. */
+async function hot(verify, milliseconds) {
+  const bytes = Buffer.from(samples.good, "latin1");
+  let [count, spent] = [0, 0];
+  while (spent < milliseconds) {
+    spent += await timed(verify, Array.from({ length: BATCH }, () => bytes.latin1Slice()));
+    count += BATCH;
+  }
+  return (count * 1000) / spent;
+}
+
+/** Each token of a file once; tokens per second. */
+async function once(verify, file) {
+  const tokens = readTokens(file);
+  return (tokens.length * 1000) / (await timed(verify, tokens));
 }
 
 const verify = await setUp(name, { load, jwk, issuer, audience });
 if (verify) {
   await check(verify);
-  const count = await warmUp(verify);
+  // Long enough for the engine to compile the code for good.
+  await hot(verify, WARM_UP_MS);
   process.on("message", async ({ load, file }) => {
-    const tokens = load === "hot" ? hotTokens(count) : readTokens(file);
-    const rate = await perSecond(verify, tokens);
+    const rate = load === "hot" ? await hot(verify, ROUND_MS) : await once(verify, file);
     process.send({ rate, resident: process.memoryUsage().rss });
   });
   process.send({ ready: true });
