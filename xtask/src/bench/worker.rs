@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::bench::built;
 use crate::build;
@@ -14,35 +15,59 @@ use crate::workspace::Workspace;
 ///
 /// The program reads the options; `bench/src/bin/worker_bench/options.rs` says which there are.
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
-    let ours = built(workspace, "worker", "index.mjs")?;
+    let built = built(workspace, "worker", "index.mjs")?;
     npm::BENCH_NODE.install(workspace)?;
     npm::WRANGLER.install(workspace)?;
-    let peers = step("Bundling the Workers that are not ours", || bundle(workspace))?;
+    let peers = workspace.tools().join("bench-worker");
+    let ours = peers.join("postern");
+    step("Bundling the Workers", || {
+        bundle_peers(workspace, &peers)?;
+        bundle_ours(workspace, &built, &ours)
+    })?;
     let program = build::bench(workspace, "worker_bench")?;
     let mut bench = workspace.command(program);
     bench.arg("--workerd").arg(workerd(workspace)?).arg("--peers").arg(peers);
     step("Measuring in workerd", || execute(bench.arg("--ours").arg(ours).args(options)))
 }
 
-/// Bundles the Workers of `bench/worker/`, and returns the folder of the bundles.
-fn bundle(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let folder = workspace.tools().join("bench-worker");
-    let mut esbuild = workspace.command("node");
-    esbuild.arg(npm::WRANGLER.folder(workspace).join("node_modules/esbuild/bin/esbuild"));
-    esbuild.args(entries(&workspace.root().join("bench/worker"))?);
-    esbuild.args(["--bundle", "--format=esm", "--target=es2024", "--out-extension:.js=.mjs"]);
-    esbuild.args(["--conditions=workerd,worker,browser", "--log-level=warning"]);
-    esbuild.arg(format!("--outdir={}", folder.display()));
-    execute(esbuild.env("NODE_PATH", npm::BENCH_NODE.folder(workspace).join("node_modules")))?;
-    Ok(folder)
+/// The Workers of `bench/worker/`, each in a file of its own.
+fn bundle_peers(workspace: &Workspace, folder: &Path) -> Result<(), Failure> {
+    let mut esbuild = esbuild(workspace, folder);
+    esbuild.args(files(&workspace.root().join("bench/worker"), "mjs")?);
+    esbuild.arg("--conditions=workerd,worker,browser");
+    let modules = npm::BENCH_NODE.folder(workspace).join("node_modules");
+    execute(esbuild.env("NODE_PATH", modules))
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// Ours as `wrangler` uploads it: one file of JavaScript, and the module.
+fn bundle_ours(workspace: &Workspace, built: &Path, folder: &Path) -> Result<(), Failure> {
+    let mut esbuild = esbuild(workspace, folder);
+    esbuild.args(["--external:*.wasm", "--external:node:*"]);
+    execute(esbuild.arg(built.join("index.mjs")))?;
+    for module in files(built, "wasm")? {
+        let place = folder.join(module.file_name().unwrap_or_default());
+        fs::copy(&module, &place).map_err(|error| {
+            Failure::new(format!("cannot write `{}`: {error}", place.display()))
+        })?;
+    }
+    Ok(())
+}
+
+fn esbuild(workspace: &Workspace, folder: &Path) -> Command {
+    let mut esbuild = workspace.command("node");
+    esbuild.arg(npm::WRANGLER.folder(workspace).join("node_modules/esbuild/bin/esbuild"));
+    esbuild.args(["--bundle", "--format=esm", "--target=es2024", "--out-extension:.js=.mjs"]);
+    esbuild.args(["--log-level=warning", &format!("--outdir={}", folder.display())]);
+    esbuild
+}
+
+/// The files of a folder with this extension.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(format!("cannot read `{}`: {error}", folder.display()))
     };
     let paths = fs::read_dir(folder).map_err(failed)?.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| path.extension() == Some(OsStr::new("mjs"))).collect())
+    Ok(paths.filter(|path| path.extension() == Some(OsStr::new(extension))).collect())
 }
 
 /// The program itself, whose place its package knows: the script in front of it would be in the way.

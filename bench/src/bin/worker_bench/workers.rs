@@ -30,19 +30,23 @@ pub(crate) fn all(options: &Options, signer: &Signer) -> Result<Vec<Worker>> {
         Worker { name: "jose", modules: peer("jose.mjs"), bindings: jose_bindings(signer)? },
     ];
     if let Some(folder) = &options.ours {
-        let bindings = vec![("POSTERN_POLICY", policy(signer).to_string())];
+        let bindings = vec![
+            ("POSTERN_POLICY_FROM", "vars".to_owned()),
+            ("POSTERN_POLICY", policy(signer).to_string()),
+            ("POSTERN_ORIGINS", json!([{"origin": "http://api.example.com"}]).to_string()),
+        ];
         workers.push(Worker { name: "postern", modules: modules(folder)?, bindings });
     }
     Ok(workers)
 }
 
-/// Everything in the folder that a Worker may import, `index.mjs` first.
+/// The modules in the folder, `index.mjs` first.
 fn modules(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("{}", folder.display()))?;
     let mut modules = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if ["mjs", "js", "wasm"].iter().any(|known| path.extension() == Some(OsStr::new(known))) {
+        if ["mjs", "wasm"].iter().any(|known| path.extension() == Some(OsStr::new(known))) {
             modules.push(path);
         }
     }
