@@ -42,7 +42,8 @@ fn bundle_peers(workspace: &Workspace, folder: &Path) -> Result<(), Failure> {
 /// Ours as `wrangler` uploads it: one file of JavaScript, and the module.
 fn bundle_ours(workspace: &Workspace, built: &Path, folder: &Path) -> Result<(), Failure> {
     let mut esbuild = esbuild(workspace, folder);
-    esbuild.args(["--external:*.wasm", "--external:node:*"]);
+    // The policy is text, by a rule in `wrangler.toml`.
+    esbuild.args(["--external:*.wasm", "--external:node:*", "--loader:.json=text"]);
     execute(esbuild.arg(built.join("index.mjs")))?;
     for module in files(built, "wasm")? {
         let place = folder.join(module.file_name().unwrap_or_default());
