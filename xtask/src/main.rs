@@ -61,7 +61,7 @@ usage: cargo xtask <command> [options]
   bench worker [options]
                   measure the Worker in workerd, beside one without a check and one with
                   jose (wants what `build` leaves in `dist/worker`)
-      --origins O,…       of network,inside (all): a server, or a Worker in the same process
+      --origins O,…       of network,inside (network): a server, a Worker in the same process
       --algorithms A,…    of HS256,RS256,ES256,EdDSA (all)
       --loads L,…         of hot,new (all)
       --rounds N          (15)

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     #[arg(long, hide = true)]
     pub(crate) ours: Option<PathBuf>,
     /// Where requests go in the end.
-    #[arg(long, value_delimiter = ',', default_value = "network,inside")]
+    #[arg(long, value_delimiter = ',', default_value = "network")]
     pub(crate) origins: Vec<Place>,
     /// The algorithms whose tokens are sent.
     #[arg(long, value_delimiter = ',', default_value = "HS256,RS256,ES256,EdDSA")]
