@@ -6,6 +6,8 @@
 mod allocation;
 mod fixtures;
 mod gate;
+#[cfg(not(target_family = "wasm"))]
+pub mod traffic;
 
 use std::hint::black_box;
 

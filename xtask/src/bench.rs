@@ -1,4 +1,7 @@
-//! What a token and a decision cost: natively, in Wasm, in peers, and in Envoy.
+//! What a token and a decision cost: natively, in Wasm, in peers, in Envoy, in Node and in workerd.
+
+mod node;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,13 +32,15 @@ struct Figures {
     bytes: BTreeMap<(String, String), u64>,
 }
 
-/// `cargo xtask bench verify`, `cargo xtask bench filter`
+/// `cargo xtask bench verify|filter|node|worker`
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     match options {
         [word] if word == "verify" => verify(workspace),
         [word, options @ ..] if word == "filter" => filter(workspace, options),
+        [word, options @ ..] if word == "node" => node::run(workspace, options),
+        [word, options @ ..] if word == "worker" => worker::run(workspace, options),
         _ => {
-            let message = "`bench` wants to know what: `bench verify` or `bench filter`";
+            let message = "`bench` wants to know what: `verify`, `filter`, `node` or `worker`";
             Err(Failure::Usage(message.to_owned()))
         }
     }
@@ -45,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failu
 fn filter(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     setup::run_all(workspace)?;
     let module = build::filter(workspace)?;
-    let program = build::filter_bench(workspace)?;
+    let program = build::bench(workspace, "filter_bench")?;
     let mut bench = workspace.command(program);
     bench.arg("--envoy").arg(workspace.tool("envoy")).arg("--module").arg(module);
     step("Measuring in Envoy", || execute(bench.args(options)))

@@ -119,11 +119,11 @@ pub(crate) fn core_module(workspace: &Workspace) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Builds the program that measures the filter in Envoy.
-pub(crate) fn filter_bench(workspace: &Workspace) -> Result<PathBuf, Failure> {
+/// Builds one of the programs that measure in a server.
+pub(crate) fn bench(workspace: &Workspace, name: &str) -> Result<PathBuf, Failure> {
     step("Building the load (release: some minutes at first)", || {
-        let package = ["--package", "postern-bench", "--bin", "filter_bench", "--release"];
-        artifact(&cargo_build(workspace, &package)?, "filter_bench")
+        let package = ["--package", "postern-bench", "--bin", name, "--release"];
+        artifact(&cargo_build(workspace, &package)?, name)
     })
 }
 

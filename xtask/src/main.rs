@@ -53,6 +53,20 @@ usage: cargo xtask <command> [options]
       --rounds N          how often, in turns; the median counts (15)
       --seconds S         how long in each round (0.25)
       --filter PATH       measure another build of the filter beside ours
+  bench node [options]
+                  measure the npm package in Node, beside jose, jsonwebtoken, fast-jwt and
+                  aws-jwt-verify (wants what `build` leaves in `dist/npm`)
+      --algorithms A,…    of HS256,RS256,ES256,EdDSA (all)
+      --loads L,…         of hot,new (all)
+      --rounds N          (15)
+  bench worker [options]
+                  measure the Worker in workerd, beside one without a check and one with
+                  jose (wants what `build` leaves in `dist/worker`)
+      --origins O,…       of network,inside (network): a server, a Worker in the same process
+      --algorithms A,…    of HS256,RS256,ES256,EdDSA (all)
+      --loads L,…         of hot,new (all)
+      --rounds N          (15)
+      --seconds S         (0.5)
 
 Environment:
   CI=true   a missing program is a failure, not a skipped test

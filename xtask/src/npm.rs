@@ -25,6 +25,10 @@ pub(crate) const BINARYEN: Packages =
 pub(crate) const PLAYWRIGHT: Packages =
     Packages { main: "playwright-core", source: "tests/browser", folder: "browser" };
 
+/// What the benchmarks compare the npm package and the Worker with.
+pub(crate) const BENCH_NODE: Packages =
+    Packages { main: "jose", source: "bench/node", folder: "bench-node" };
+
 /// What builds the npm package, and what that is tested with.
 pub(crate) const PACKAGE: Packages =
     Packages { main: "typescript", source: "npm", folder: "npm-package" };

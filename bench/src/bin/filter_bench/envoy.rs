@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use postern_bench::traffic::cores;
+use postern_bench::traffic::requests::get;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cores;
 use crate::gates::Gate;
 
 /// Compiling the modules is most of it.
@@ -32,7 +32,7 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// One worker thread, and everything on the one core that is Envoy's.
     pub(crate) fn start_pinned(program: &Path, gates: &[Gate]) -> Result<Self> {
-        cores::on_core(cores::ENVOY, || Self::start(program, gates, 1))
+        cores::on_core(cores::SERVER, || Self::start(program, gates, 1))
     }
 
     /// So many worker threads, wherever there is room.
@@ -111,15 +111,4 @@ fn configuration(gates: &[Gate]) -> Value {
 fn listeners(text: &str) -> BTreeMap<String, SocketAddr> {
     let pairs = text.lines().filter_map(|line| line.trim().split_once("::"));
     pairs.filter_map(|(name, address)| Some((name.to_owned(), address.parse().ok()?))).collect()
-}
-
-/// One request on a connection of its own, with more header lines; the answer as it came.
-pub(crate) fn get(server: SocketAddr, path: &str, headers: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }

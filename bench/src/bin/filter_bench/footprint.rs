@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use postern_bench::traffic::cores;
+use postern_bench::traffic::figures::{Figures, judged};
+use postern_bench::traffic::load::{self, Plan, unlimited};
+use postern_bench::traffic::requests::{forever, in_order, requests};
+use postern_bench::traffic::tokens::{Algorithm, Signer};
 
-use crate::cores;
 use crate::envoy::Envoy;
 use crate::gates::{self, Gate};
-use crate::load::{self, Plan};
 use crate::options::Options;
-use crate::report::{Figures, judged};
-use crate::requests::{forever, in_order, requests, unlimited};
-use crate::tokens::{Algorithm, Signer};
 
 /// How often each Envoy is started.
 const STARTS: usize = 5;

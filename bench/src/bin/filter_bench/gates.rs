@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
+use postern_bench::traffic::tokens::{AUDIENCE, Algorithm, Signer};
 use serde_json::{Map, Value, json};
-
-use crate::tokens::{AUDIENCE, Algorithm, Signer};
 
 /// How many tokens `jwt_authn` may remember; the filter's cache is as by default.
 const JWT_CACHE_SIZE: u32 = 10_000;

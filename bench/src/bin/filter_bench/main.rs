@@ -3,24 +3,21 @@
 //! One Envoy has a listener for each gate and answers by itself, so that a listener's cost is the
 //! gate's alone. [`requests`] sends the same requests to each of them in turns.
 
-mod cores;
 mod envoy;
 mod footprint;
 mod gates;
-mod load;
 mod options;
 mod report;
 mod requests;
 mod scale;
-mod tokens;
 mod zipf;
 
 use anyhow::Result;
 use clap::Parser;
+use postern_bench::traffic::tokens::{Algorithm, Signer};
 
 use crate::gates::Gate;
 use crate::options::{Options, Part};
-use crate::tokens::{Algorithm, Signer};
 
 fn main() -> Result<()> {
     let options = Options::parse();

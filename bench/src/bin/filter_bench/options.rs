@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
-
-use crate::tokens::Algorithm;
+use postern_bench::traffic::tokens::Algorithm;
 
 /// Measures what the filter costs a request in a real Envoy, beside `jwt_authn`.
 #[derive(Debug, Parser)]

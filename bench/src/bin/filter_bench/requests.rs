@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use postern_bench::traffic::load::{self, Plan, Sample, unlimited};
+use postern_bench::traffic::requests::{forever, forged, get, in_order, in_turn, requests};
+use postern_bench::traffic::tokens::{Signer, subject};
 
-use crate::envoy::{self, Envoy};
+use crate::envoy::Envoy;
 use crate::gates::Gate;
-use crate::load::{self, Plan, Sample};
 use crate::options::{Load, Options};
-use crate::tokens::{Signer, subject};
 use crate::zipf;
 
 /// How many tokens `zipf` has.
@@ -47,20 +48,17 @@ pub(crate) fn check(envoy: &Envoy, gates: &[Gate], signer: &Signer) -> Result<()
     let number = signer.issued();
     let token = signer.tokens(1)?.concat();
     let path = format!("/{}/identity", signer.algorithm.provider());
-    // Not at its end, whose bits may mean nothing.
-    let (text, signature) = token.rsplit_once('.').unwrap_or_default();
-    let forged: String = signature.chars().rev().collect();
     for gate in gates {
         let answer = |token: &str| {
             let header = format!("authorization: Bearer {token}\r\n");
-            envoy::get(envoy.address(gate)?, &path, &header)
+            get(envoy.address(gate)?, &path, &header)
         };
         let good = answer(&token)?;
         let identity = format!("x-identity: {}\r\n", subject(number));
         let right =
             good.starts_with("HTTP/1.1 200 ") && (good.contains(&identity) == gate.checks());
         ensure!(right, "{} on a good {path} answers {good}", gate.name);
-        let bad = answer(&format!("{text}.{forged}"))?;
+        let bad = answer(&forged(&token))?;
         let status = if gate.checks() { "HTTP/1.1 401 " } else { "HTTP/1.1 200 " };
         ensure!(bad.starts_with(status), "{} on a forged {path} answers {bad}", gate.name);
     }
@@ -114,58 +112,12 @@ pub(crate) fn sample_all<'a>(
     round: usize,
     plan: impl Fn() -> Plan<'a>,
 ) -> Result<Vec<Sample>> {
-    let mut order: Vec<usize> = (0..gates.len()).collect();
-    order.rotate_left(round % gates.len());
-    if round % 2 == 1 {
-        order.reverse();
-    }
     let mut samples = Vec::new();
-    for index in order {
+    for index in in_turn(gates.len(), round) {
         if let Some(gate) = gates.get(index) {
             samples.push((index, load::run(envoy.address(gate)?, envoy.id(), plan())?));
         }
     }
     samples.sort_by_key(|(index, _)| *index);
     Ok(samples.into_iter().map(|(_, sample)| sample).collect())
-}
-
-/// Fresh tokens, in requests as a browser would send them.
-pub(crate) fn requests(signer: &Signer, count: u64) -> Result<Vec<Vec<u8>>> {
-    let path = signer.algorithm.provider();
-    let request = |token: String| {
-        format!(
-            "GET /{path}/orders/17?page=2 HTTP/1.1\r\n\
-             host: api.example.com\r\n\
-             user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
-             accept: application/json\r\n\
-             accept-language: en-GB,en;q=0.7,de;q=0.3\r\n\
-             accept-encoding: gzip, deflate, br, zstd\r\n\
-             referer: https://shop.example.com/orders\r\n\
-             x-request-id: 2f6f1c1e-5b1a-4f0c-9d4e-0b7f2a7c9f55\r\n\
-             authorization: Bearer {token}\r\n\r\n"
-        )
-        .into_bytes()
-    };
-    Ok(signer.tokens(count)?.into_iter().map(request).collect())
-}
-
-/// All of them, again and again.
-pub(crate) fn forever(pool: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> + Send {
-    std::iter::repeat(pool).flatten().map(Vec::as_slice)
-}
-
-/// Each of them once.
-pub(crate) fn in_order(
-    pool: &[Vec<u8>],
-) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + Send {
-    pool.iter().map(Vec::as_slice)
-}
-
-/// As long as there are requests, over the usual number of connections.
-pub(crate) fn unlimited<'a>(requests: impl Iterator<Item = &'a [u8]> + Send + 'a) -> Plan<'a> {
-    Plan {
-        requests: Box::new(requests),
-        limit: Duration::from_secs(600),
-        connections: load::CONNECTIONS,
-    }
 }

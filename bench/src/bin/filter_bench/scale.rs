@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Result;
+use postern_bench::traffic::figures::{Figures, added, cpu};
+use postern_bench::traffic::load::{self, Plan, Sample, unlimited};
+use postern_bench::traffic::requests::{forever, in_order, requests};
+use postern_bench::traffic::tokens::{Algorithm, Signer};
 
 use crate::envoy::Envoy;
 use crate::gates::{self, Gate};
-use crate::load::{self, Plan, Sample};
 use crate::options::Options;
-use crate::report::{Figures, added, cpu};
-use crate::requests::{check, forever, in_order, requests, sample_all, unlimited};
-use crate::tokens::{Algorithm, Signer};
+use crate::requests::{check, sample_all};
 use crate::zipf;
 
 /// How many tokens the full cache holds.

@@ -6,12 +6,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// Envoy's core, and that of the load.
-pub(crate) const ENVOY: usize = 0;
-pub(crate) const LOAD: usize = 1;
+/// The core of the server that is measured.
+pub const SERVER: usize = 0;
+/// The core of the load.
+pub const LOAD: usize = 1;
 
 /// Does some work on one core. A program that it starts stays there.
-pub(crate) fn on_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+///
+/// # Errors
+/// When there is no such core, and those of the work.
+pub fn on_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             let mut set = CpuSet::new();
@@ -27,7 +31,10 @@ pub(crate) fn on_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + S
 ///
 /// That of `utime` and `stime` in `/proc/PID/stat`, but in nanoseconds instead of ticks of 10 ms.
 /// The time of threads that have ended is not in it.
-pub(crate) fn cpu_time(process: u32) -> Result<Duration> {
+///
+/// # Errors
+/// When the process has ended, or the kernel does not count.
+pub fn cpu_time(process: u32) -> Result<Duration> {
     let mut total = 0_u64;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
         let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
@@ -39,7 +46,10 @@ pub(crate) fn cpu_time(process: u32) -> Result<Duration> {
 }
 
 /// The memory of a process that is resident, in bytes.
-pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
+///
+/// # Errors
+/// When the process has ended.
+pub fn resident_bytes(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes =

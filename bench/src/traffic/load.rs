@@ -1,7 +1,7 @@
 //! The load: keep-alive connections that each send the next request when the answer has come.
 //!
-//! It never sleeps, so that Envoy's core has nobody to wake and a listener's cost does not depend
-//! on how busy the load is.
+//! It never sleeps, so that the server's core has nobody to wake and what a request costs does not
+//! depend on how busy the load is.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -10,42 +10,66 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::cores;
+use super::cores;
+use super::origin::Origin;
+use super::requests::is_complete;
 
 /// How many connections there are at once.
-pub(crate) const CONNECTIONS: usize = 16;
+pub const CONNECTIONS: usize = 16;
 /// No answer for so long is a failure.
 const LIMIT: Duration = Duration::from_secs(20);
 /// The part at the beginning that does not count, as a divisor.
 const RAMP: u32 = 10;
 
 /// What to send: requests as they go over the wire, until there are no more or time is up.
-pub(crate) struct Plan<'a> {
-    pub(crate) requests: Box<dyn Iterator<Item = &'a [u8]> + Send + 'a>,
-    pub(crate) limit: Duration,
-    pub(crate) connections: usize,
+pub struct Plan<'a> {
+    /// The requests, in their order.
+    pub requests: Box<dyn Iterator<Item = &'a [u8]> + Send + 'a>,
+    /// How long at most.
+    pub limit: Duration,
+    /// How many connections there are at once.
+    pub connections: usize,
 }
 
 /// What was seen, the ramp left out.
 #[derive(Debug, Default)]
-pub(crate) struct Sample {
-    pub(crate) requests: usize,
+pub struct Sample {
+    /// How many requests were answered.
+    pub requests: usize,
     /// How long it took.
-    pub(crate) elapsed: Duration,
+    pub elapsed: Duration,
     /// What the server spent.
-    pub(crate) cpu: Duration,
+    pub cpu: Duration,
     /// From the first byte sent to the last one read, ascending.
-    pub(crate) latencies: Vec<Duration>,
+    pub latencies: Vec<Duration>,
+}
+
+/// As long as there are requests, over the usual number of connections.
+pub fn unlimited<'a>(requests: impl Iterator<Item = &'a [u8]> + Send + 'a) -> Plan<'a> {
+    Plan { requests: Box::new(requests), limit: Duration::from_secs(600), connections: CONNECTIONS }
 }
 
 /// Sends a plan to a server.
 ///
 /// # Errors
 /// When an answer is not 200, or does not come.
-pub(crate) fn run(server: SocketAddr, process: u32, plan: Plan<'_>) -> Result<Sample> {
+pub fn run(server: SocketAddr, process: u32, plan: Plan<'_>) -> Result<Sample> {
+    run_before(None, server, process, plan)
+}
+
+/// Sends a plan to a server that has another one behind it.
+///
+/// # Errors
+/// When an answer is not 200, or does not come.
+pub fn run_before(
+    origin: Option<&mut Origin>,
+    server: SocketAddr,
+    process: u32,
+    plan: Plan<'_>,
+) -> Result<Sample> {
     cores::on_core(cores::LOAD, move || {
         let mut generator = Generator::connect(server, process, plan)?;
-        generator.run()?;
+        generator.run(origin)?;
         generator.sample()
     })
 }
@@ -75,7 +99,8 @@ impl<'a> Generator<'a> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
         for index in 0..plan.connections {
-            let stream = std::net::TcpStream::connect(server).context("connecting to Envoy")?;
+            let stream =
+                std::net::TcpStream::connect(server).context("connecting to the server")?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
@@ -98,7 +123,7 @@ impl<'a> Generator<'a> {
     }
 
     /// Until every request is answered.
-    fn run(&mut self) -> Result<()> {
+    fn run(&mut self, mut origin: Option<&mut Origin>) -> Result<()> {
         for index in 0..self.connections.len() {
             self.send(index)?;
         }
@@ -108,7 +133,10 @@ impl<'a> Generator<'a> {
             for event in &events {
                 self.receive(event.token().0)?;
             }
-            ensure!(self.started.elapsed() < self.plan.limit + LIMIT, "Envoy does not answer");
+            if let Some(origin) = &mut origin {
+                origin.serve()?;
+            }
+            ensure!(self.started.elapsed() < self.plan.limit + LIMIT, "the server does not answer");
         }
         Ok(())
     }
@@ -122,7 +150,7 @@ impl<'a> Generator<'a> {
         if let Some(request) = self.plan.requests.next() {
             connection.sent = Instant::now();
             // An empty socket takes a request as a whole.
-            connection.stream.write_all(request).context("sending to Envoy")?;
+            connection.stream.write_all(request).context("sending to the server")?;
             self.in_flight += 1;
         }
         Ok(())
@@ -167,10 +195,10 @@ impl Connection {
     fn receive(&mut self) -> Result<bool> {
         let mut bytes = [0; 4096];
         match self.stream.read(&mut bytes) {
-            Ok(0) => bail!("Envoy closed a connection after {}", lossy(&self.answer)),
+            Ok(0) => bail!("the server closed a connection after {}", lossy(&self.answer)),
             Ok(count) => self.answer.extend(bytes.iter().take(count)),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error).context("receiving from Envoy"),
+            Err(error) => return Err(error).context("receiving from the server"),
         }
         if !is_complete(&self.answer) {
             return Ok(false);
@@ -179,17 +207,6 @@ impl Connection {
         self.answer.clear();
         Ok(true)
     }
-}
-
-/// Whether the head and as much of a body as it speaks of are there.
-fn is_complete(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return false;
-    };
-    let head = lossy(answer.get(..end).unwrap_or_default()).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
-    answer.len() >= end + 4 + length.unwrap_or_default()
 }
 
 fn lossy(bytes: &[u8]) -> String {

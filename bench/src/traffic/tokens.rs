@@ -20,20 +20,25 @@ use serde_json::{Value, json};
 
 /// What is signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
+    /// HMAC with SHA-256
     #[value(name = "HS256")]
     Hs256,
+    /// RSA PKCS #1 v1.5 with SHA-256, 2048 bits
     #[value(name = "RS256")]
     Rs256,
+    /// ECDSA on P-256
     #[value(name = "ES256")]
     Es256,
+    /// Ed25519
     #[value(name = "EdDSA")]
     EdDsa,
 }
 
 impl Algorithm {
     /// As in `alg`.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
             Self::Rs256 => "RS256",
@@ -43,25 +48,28 @@ impl Algorithm {
     }
 
     /// The name of its provider, and the first segment of the paths that it guards.
-    pub(crate) fn provider(self) -> String {
+    #[must_use]
+    pub fn provider(self) -> String {
         self.name().to_ascii_lowercase()
     }
 
     /// The `iss` of its tokens.
-    pub(crate) fn issuer(self) -> String {
+    #[must_use]
+    pub fn issuer(self) -> String {
         format!("https://auth.example.com/{}", self.provider())
     }
 }
 
 /// The `aud` of all tokens.
-pub(crate) const AUDIENCE: &str = "shop";
+pub const AUDIENCE: &str = "shop";
 
 /// How many RSA keys are made until one is taken.
 const GENERATION_ATTEMPTS: u32 = 8;
 
 /// A key of an algorithm.
-pub(crate) struct Signer {
-    pub(crate) algorithm: Algorithm,
+pub struct Signer {
+    /// Of what kind it is.
+    pub algorithm: Algorithm,
     key: Key,
     jwk: Value,
     issued: Cell<u64>,
@@ -76,7 +84,10 @@ enum Key {
 
 impl Signer {
     /// A fresh key.
-    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When none could be made.
+    pub fn generate(algorithm: Algorithm) -> Result<Self> {
         let (key, mut jwk) = match algorithm {
             Algorithm::Hs256 => Ok(hmac_key()),
             Algorithm::Rs256 => rsa_key(),
@@ -92,17 +103,22 @@ impl Signer {
     }
 
     /// What checks its tokens, as a JWK Set.
-    pub(crate) fn jwk_set(&self) -> String {
+    #[must_use]
+    pub fn jwk_set(&self) -> String {
         json!({ "keys": [self.jwk] }).to_string()
     }
 
     /// How many tokens were issued: the number of the next one.
-    pub(crate) fn issued(&self) -> u64 {
+    #[must_use]
+    pub fn issued(&self) -> u64 {
         self.issued.get()
     }
 
     /// Tokens that were never issued before; signed on all cores, as RSA takes its time.
-    pub(crate) fn tokens(&self, count: u64) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// When one could not be signed.
+    pub fn tokens(&self, count: u64) -> Result<Vec<String>> {
         let first = self.issued.get();
         self.issued.set(first + count);
         let middle = first + count / 2;
@@ -121,7 +137,8 @@ impl Signer {
 }
 
 /// The `sub` of a token.
-pub(crate) fn subject(number: u64) -> String {
+#[must_use]
+pub fn subject(number: u64) -> String {
     format!("d5896e6d-f4cf-422f-87d9-{number:012x}")
 }
 
