@@ -21,6 +21,7 @@ mod raw;
 pub mod soak;
 pub mod tour;
 mod upstream;
+mod worker;
 
 pub use clock::SetClock;
 pub use config::EnvoyConfig;
@@ -38,3 +39,4 @@ pub(crate) use programs::clock_library;
 pub use programs::{envoy_program, filter_module, postern_program, workspace_root};
 pub use raw::RawConnection;
 pub use upstream::{Seen, Upstream};
+pub use worker::Worker;

@@ -3,17 +3,24 @@
 use std::os::unix::process::CommandExt;
 
 use crate::build;
+use crate::javascript;
+use crate::npm;
+use crate::npm_package;
 use crate::setup;
 use crate::steps::Failure;
 use crate::workspace::Workspace;
 
-const PORTS: [&str; 4] = ["--port-gate", "--port-issuer", "--port-upstream", "--port-admin"];
+const PORTS: [&str; 5] =
+    ["--port-gate", "--port-issuer", "--port-upstream", "--port-admin", "--port-worker"];
 
 /// `cargo xtask demo`
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     check(options)?;
     setup::run_all(workspace)?;
+    npm::WRANGLER.install(workspace)?;
     let filter = build::filter(workspace)?;
+    let worker = javascript::worker(workspace)?;
+    let package = npm_package::build(workspace)?;
     let programs = build::programs(workspace, "Building the issuer and the tour", &["--bins"])?;
     // The tour takes this process's place, so that a signal reaches it and it can end the
     // programs that it started.
@@ -23,6 +30,9 @@ pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failu
         .env("POSTERN_BIN", programs.issuer)
         .env("POSTERN_ENVOY", workspace.tool("envoy"))
         .env("POSTERN_FILTER_WASM", filter)
+        .env("POSTERN_WORKER", worker)
+        .env("POSTERN_WORKER_TOOLS", npm::WRANGLER.folder(workspace))
+        .env("POSTERN_NPM_PACKAGE", package)
         .exec();
     Err(Failure::new(format!("cannot start the tour: {error}")))
 }

@@ -31,13 +31,15 @@ Postern's set-up, build, demo, test, soak and bench commands.
 usage: cargo xtask <command> [options]
 
   setup           install what the other commands need, into `.tools/`
-  build           leave what ships in `dist/`: the Envoy filter and the issuer
-  demo [options]  start issuer, Envoy and an upstream, and show a tour of them
+  build           leave what ships in `dist/`: the Envoy filter, the Worker, the npm package
+                  and the issuer
+  demo [options]  start issuer, Envoy, the Worker and an upstream, and show a tour of them
       --once              exit after the tour, non-zero at the first surprise
       --port-gate N       Envoy's port (10000)
       --port-issuer N     the issuer's port (8080)
       --port-upstream N   the upstream's port (8081)
       --port-admin N      Envoy's admin port (9901)
+      --port-worker N     the Worker's port (8787)
   test [filter]   format, lints, documentation, licences, builds and every test;
                   a filter narrows the tests by name, as nextest understands it
   soak [--minutes N]  load on a real Envoy for 10 minutes, while keys rotate, the issuer is

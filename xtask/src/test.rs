@@ -25,7 +25,7 @@ const NEEDS: [(&str, &str); 7] = [
     (PEERS, "package(postern-tests) & binary(differential)"),
     (BROWSER, "package(postern-tests) & test(/(^|::)browser::/)"),
     (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
-    (WRANGLER, "package(postern-tests) & (binary(worker) | test(/(^|::)npm::.*workerd/))"),
+    (WRANGLER, "package(postern-tests) & (binary(worker) | test(/workerd/))"),
     (PACKAGE_TOOLS, "package(postern-tests) & test(/(^|::)npm::/)"),
 ];
 

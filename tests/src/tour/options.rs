@@ -17,6 +17,8 @@ pub struct Options {
     pub upstream: u16,
     /// The port of Envoy's admin interface.
     pub admin: u16,
+    /// The Worker's port.
+    pub worker: u16,
 }
 
 impl Options {
@@ -25,8 +27,14 @@ impl Options {
     /// # Errors
     /// On an unknown option, a port that is none, or one port for two.
     pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Self { once: false, gate: 10000, issuer: 8080, upstream: 8081, admin: 9901 };
+        let mut options = Self {
+            once: false,
+            gate: 10000,
+            issuer: 8080,
+            upstream: 8081,
+            admin: 9901,
+            worker: 8787,
+        };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             if word == "--once" {
@@ -69,16 +77,18 @@ impl Options {
             "--port-issuer" => Some(&mut self.issuer),
             "--port-upstream" => Some(&mut self.upstream),
             "--port-admin" => Some(&mut self.admin),
+            "--port-worker" => Some(&mut self.worker),
             _ => None,
         }
     }
 
-    fn named(&self) -> [(&'static str, u16); 4] {
+    fn named(&self) -> [(&'static str, u16); 5] {
         [
             ("--port-gate", self.gate),
             ("--port-issuer", self.issuer),
             ("--port-upstream", self.upstream),
             ("--port-admin", self.admin),
+            ("--port-worker", self.worker),
         ]
     }
 

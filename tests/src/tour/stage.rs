@@ -1,11 +1,13 @@
-//! What the tour runs on: issuer, upstream and Envoy, with two domains and a user in each.
+//! What the tour runs on: issuer, upstream, Envoy and the Worker, with two domains and a user in each.
 
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
 use super::{Options, Transcript};
-use crate::{Client, Envoy, EnvoyConfig, Failure, Issuer, Protocol, Upstream, workspace_root};
+use crate::{
+    Client, Envoy, EnvoyConfig, Failure, Issuer, Protocol, Upstream, Worker, workspace_root,
+};
 
 /// The domain that the gate of `envoy.yaml` trusts.
 pub(super) const DOMAIN: &str = "shop";
@@ -19,6 +21,7 @@ pub(super) const PASSWORD: &str = "correct-horse-battery-staple";
 /// The running programs; they end when this is dropped, Envoy first.
 pub(super) struct Stage {
     pub(super) envoy: Envoy,
+    pub(super) worker: Worker,
     pub(super) issuer: Issuer,
     pub(super) upstream: Upstream,
     _temporary: Option<TempDir>,
@@ -46,7 +49,11 @@ impl Stage {
         };
         let envoy = Envoy::start(&config).await?;
         transcript.note(&format!("Envoy     http://{} (envoy.yaml)", envoy.gate()));
-        Ok(Self { envoy, issuer, upstream, _temporary: temporary })
+        let origin = format!("http://127.0.0.1:{}", upstream.port());
+        let worker = Worker::start(options.worker, &config.read_policy()?, &origin).await?;
+        let place = format!("http://127.0.0.1:{}", options.worker);
+        transcript.note(&format!("Worker    {place} (the policy of envoy.yaml, in workerd)"));
+        Ok(Self { envoy, worker, issuer, upstream, _temporary: temporary })
     }
 
     /// A client of the gate.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stage::{DOMAIN, PASSWORD, USERNAME};
+use super::stage::{DOMAIN, PASSWORD, Stage, USERNAME};
 use super::{Options, Tour};
 use crate::Failure;
 
@@ -18,18 +18,20 @@ impl Tour {
     }
 
     fn still_running(&mut self) -> Result<(), Failure> {
-        let ended = self.stage.envoy.ended().or_else(|| self.stage.issuer.ended());
+        let Stage { envoy, issuer, worker, .. } = &mut self.stage;
+        let ended = envoy.ended().or_else(|| issuer.ended()).or_else(|| worker.ended());
         ended.map_or(Ok(()), Err)
     }
 }
 
 fn hints(options: &Options) -> String {
-    let Options { gate, issuer, upstream, admin, .. } = options;
+    let Options { gate, issuer, upstream, admin, worker, .. } = options;
     format!(
         r#"
 Everything stays up until Ctrl-C.
 
    gate      http://127.0.0.1:{gate}/api/orders
+   Worker    http://127.0.0.1:{worker}/api/orders
    issuer    http://127.0.0.1:{issuer}/{DOMAIN}/.well-known/jwks.json
    upstream  http://127.0.0.1:{upstream}
    admin     http://127.0.0.1:{admin}
@@ -44,6 +46,7 @@ Copy and paste:
    # through the gate, without and with the token
    curl -i http://127.0.0.1:{gate}/api/orders
    curl -i http://127.0.0.1:{gate}/api/orders -H "Authorization: Bearer $TOKEN"
+   curl -i http://127.0.0.1:{worker}/api/orders -H "Authorization: Bearer $TOKEN"
 
    # refresh
    TOKEN=$(curl -s http://127.0.0.1:{issuer}/refresh -H "Authorization: Bearer $TOKEN" \

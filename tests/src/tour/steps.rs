@@ -1,11 +1,17 @@
 //! The steps of the tour, each with what it expects.
 
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::Tour;
 use super::stage::{DOMAIN, OTHER_DOMAIN, PASSWORD, USERNAME};
-use crate::{Client, Failure, Request, Response, Seen, base64url, claims_of};
+use crate::{Client, Failure, Request, Response, Seen, base64url, claims_of, workspace_root};
 
 const API: &str = "/api/orders";
 
@@ -18,6 +24,7 @@ impl Tour {
         self.through_the_gate(&token).await?;
         self.fake_identity(&token).await?;
         self.forged(&token).await?;
+        self.everywhere(&token).await?;
         self.other_domain().await?;
         let token = self.refresh(&token).await?;
         self.rotation(&token).await?;
@@ -70,6 +77,38 @@ impl Tour {
         let forged = with_claim(token, "sub", "admin")?;
         let answer = self.ask(self.stage.gate(), Request::get(API).bearer(&forged)).await?;
         self.denied(&answer, 401, "signature_invalid")
+    }
+
+    async fn everywhere(&mut self, token: &str) -> Result<(), Failure> {
+        let why = "The token passes all three, and the forged one is refused for the same reason.";
+        self.transcript.heading("The same in the Worker and in Node", why);
+        let request = Request::get(API).bearer(token);
+        let answer = self.ask(self.stage.worker.client(), request).await?;
+        self.expect("status", &200, &answer.status)?;
+        self.identity(&Seen::read(&answer)?, token)?;
+        let subject =
+            claims_of(token).get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let issuer = format!("{}/{DOMAIN}", self.stage.issuer.url());
+        self.expect("what Node says", &subject, &self.in_node(&issuer, token, true)?)?;
+        let forged = with_claim(token, "sub", "admin")?;
+        let request = Request::get(API).bearer(&forged);
+        let answer = self.ask(self.stage.worker.client(), request).await?;
+        self.denied(&answer, 401, "signature_invalid")?;
+        let code = self.in_node(&issuer, &forged, false)?;
+        self.expect("what Node says", &"signature_invalid".to_owned(), &code)
+    }
+
+    /// What the npm package makes of a token: its subject, or the code of its refusal.
+    fn in_node(&self, issuer: &str, token: &str, is_shown: bool) -> Result<String, Failure> {
+        if is_shown {
+            self.transcript.command("echo $TOKEN | node --input-type=module --eval '");
+            let (create, verify) = ONE_LINER;
+            self.transcript.note(&format!("    {create}"));
+            self.transcript.note(&format!("    {verify}'"));
+        } else {
+            self.transcript.command("echo $FORGED | node … # the same");
+        }
+        verify_in_node(issuer, token)
     }
 
     async fn other_domain(&mut self) -> Result<(), Failure> {
@@ -175,6 +214,34 @@ impl Tour {
         self.transcript.seen(&format!("{what}: {came}"));
         Ok(())
     }
+}
+
+/// What an application does with a token on its standard input.
+const ONE_LINER: (&str, &str) = (
+    "const verifier = await createVerifier({ issuer: process.env.ISSUER, audience: \"shop\" });",
+    "console.log(await verifier.verify(token).then(({ claims }) => claims.sub, ({ code }) => code));",
+);
+
+fn verify_in_node(issuer: &str, token: &str) -> Result<String, Failure> {
+    let package = std::env::var_os("POSTERN_NPM_PACKAGE")
+        .map_or_else(|| workspace_root().join("dist/npm"), PathBuf::from);
+    let import = json!(package.join("node.mjs").display().to_string());
+    let read =
+        "import { text } from \"node:stream/consumers\"; const token = await text(process.stdin);";
+    let (create, verify) = ONE_LINER;
+    let script = format!("import {{ createVerifier }} from {import}; {read}\n{create}\n{verify}");
+    let mut node = Command::new("node");
+    node.args(["--input-type=module", "--eval", &script]).env("ISSUER", issuer);
+    let mut node = node
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(Failure::while_doing("node"))?;
+    if let Some(mut stdin) = node.stdin.take() {
+        stdin.write_all(token.as_bytes()).map_err(Failure::while_doing("node"))?;
+    }
+    let output = node.wait_with_output().map_err(Failure::while_doing("node"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The token with one claim changed and the signature of the original.

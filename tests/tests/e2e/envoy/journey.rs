@@ -1,5 +1,7 @@
 //! A user's way, as the tour shows it: from no token to a session that has ended.
 
+use std::{net::TcpListener, process::Command};
+
 use hyper::Method;
 use postern_tests::{Protocol, Request, Seen, base64url, claims_of};
 use serde_json::json;
@@ -80,4 +82,24 @@ async fn journey(protocol: Protocol) {
 
 fn header_of(token: &str) -> &str {
     token.split('.').next().unwrap()
+}
+
+/// The tour itself, with every step's expectation: the same token and the same forgery before Envoy,
+/// workerd and Node.
+#[test]
+fn the_tour_through_envoy_workerd_and_node_has_no_surprises() {
+    let ports: Vec<TcpListener> =
+        (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let names = ["gate", "issuer", "upstream", "admin", "worker"];
+    let mut tour = Command::new(env!("CARGO_BIN_EXE_tour"));
+    for (name, port) in names.iter().zip(&ports) {
+        let port = port.local_addr().unwrap().port();
+        tour.arg(format!("--port-{name}={port}"));
+    }
+    drop(ports);
+    let output = tour.arg("--once").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failure = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{failure}");
+    assert!(said.contains("what Node says: signature_invalid"), "{said}");
 }

@@ -6,7 +6,10 @@ use std::{path::Path, process::Command};
 use postern_tests::workspace_root;
 use tempfile::TempDir;
 
-use crate::node::{npm_package, run};
+use crate::{
+    node::{npm_package, run},
+    shop::{DOMAIN, Shop},
+};
 
 /// Packs the package and installs it in `project`, from the cache and the network of nobody: it has no
 /// dependencies.
@@ -22,10 +25,10 @@ fn install(project: &Path) {
     npm(&["install", "--offline", "--no-audit", "--no-fund", &format!("./{packed}")], project);
 }
 
-/// The packages that the package is built and tested with.
-fn tools() -> String {
-    let tools = std::env::var("POSTERN_NPM_TOOLS");
-    tools.unwrap_or_else(|_| workspace_root().join(".tools/npm-package").display().to_string())
+/// A folder of npm's packages: the one that a variable names, or where set-up installs them.
+fn tools(variable: &str, folder: &str) -> String {
+    let installed = || workspace_root().join(".tools").join(folder).display().to_string();
+    std::env::var(variable).unwrap_or_else(|_| installed())
 }
 
 /// Runs a test file of `tests/javascript/` beside the installed package.
@@ -33,7 +36,8 @@ fn run_beside(file: &str, variables: &[(&str, &str)]) {
     let project = TempDir::new().unwrap();
     install(project.path());
     let project = project.path().to_str().unwrap();
-    let (tools, vectors) = (tools(), workspace_root().join("tests/vectors"));
+    let tools = tools("POSTERN_NPM_TOOLS", "npm-package");
+    let vectors = workspace_root().join("tests/vectors");
     let own = [
         ("POSTERN_PROJECT", project),
         ("POSTERN_NPM_TOOLS", &tools),
@@ -57,9 +61,17 @@ fn verifiers_fetch_keys_as_the_key_ring_says() {
     run_beside("keys.test.mjs", &[]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_jose_are_verified_and_the_other_way_round() {
+    let shop = Shop::open(&[]).await;
+    let issuer = format!("{}/{DOMAIN}", shop.issuer.url());
+    let token = shop.login().await;
+    run_beside("jose.test.mjs", &[("POSTERN_ISSUER", &issuer), ("POSTERN_TOKEN", &token)]);
+}
+
 #[test]
-fn tokens_of_jose_are_verified_and_the_other_way_round() {
-    run_beside("jose.test.mjs", &[]);
+fn a_worker_in_workerd_gives_the_same_verdicts() {
+    run_beside("workerd.test.mjs", &[("POSTERN_WORKER_TOOLS", &tools("POSTERN_WORKER_TOOLS", "worker"))]);
 }
 
 #[test]
