@@ -27,7 +27,8 @@ interface ExpressRequest extends IncomingMessage {
  * Lets requests through, or answers them, as the verifier's policy says. Put it before everything that
  * trusts `request.auth` or the headers that the policy sets.
  *
- * Requests come in with the path that the client sent, also below a mounted router.
+ * The path is the one that the client sent, also below a mounted router. Express takes `/Admin` and `/admin/`
+ * for `/admin` unless its `case sensitive routing` and `strict routing` are enabled; a policy's rules do not.
  */
 export function protect(
   verifier: Decider,

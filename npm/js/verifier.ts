@@ -350,10 +350,10 @@ const MISSING: Denial = {
 };
 
 /** Freezes a value of JSON and all in it. */
-function freeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const name in value) freeze(value[name]);
+function freeze<T extends object>(value: T): T {
+  for (const name in value) {
+    const member = value[name];
+    if (typeof member === "object" && member !== null && !Object.isFrozen(member)) freeze(member);
   }
-  return value;
+  return Object.freeze(value);
 }
