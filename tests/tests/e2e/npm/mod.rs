@@ -71,7 +71,10 @@ async fn tokens_of_jose_are_verified_and_the_other_way_round() {
 
 #[test]
 fn a_worker_in_workerd_gives_the_same_verdicts() {
-    run_beside("workerd.test.mjs", &[("POSTERN_WORKER_TOOLS", &tools("POSTERN_WORKER_TOOLS", "worker"))]);
+    run_beside(
+        "workerd.test.mjs",
+        &[("POSTERN_WORKER_TOOLS", &tools("POSTERN_WORKER_TOOLS", "worker"))],
+    );
 }
 
 #[test]
