@@ -422,7 +422,10 @@ async function signIn(event) {
 }
 
 const asked = new URLSearchParams(location.search);
-element("issuer").value = asked.get("issuer") ?? ISSUER;
+// A link must not choose who is told the password: only an issuer on this machine can be named in it.
+const named = asked.get("issuer") ?? "";
+const isHere = /^http:\/\/(127\.0\.0\.1|localhost)(:\d+)?$/.test(named);
+element("issuer").value = isHere ? named : ISSUER;
 element("domain").value = asked.get("domain") ?? "";
 element("sign-in").addEventListener("submit", (event) => settle(signIn(event)));
 element("log-out").addEventListener("click", () => settle(logOut()));

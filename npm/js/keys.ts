@@ -3,6 +3,8 @@ import type { DueFetch, Host, KeyUpdate, WasmGate } from "./core.js";
 /** The shortest and the longest wait of a timer, in milliseconds. The longest that there is. */
 const SHORTEST_WAIT = 20;
 const LONGEST_WAIT = 2 ** 31 - 1;
+/** For how long to wait in one piece, in milliseconds. */
+const LONGEST_PIECE = 1000;
 /** How often to look whether somebody else has fetched the keys, in milliseconds. */
 const LOOK_EVERY = 10;
 
@@ -49,9 +51,11 @@ export class KeyFetcher {
 
   /** Starts what is due. Settles, never with an error, when that has ended. */
   work(): Promise<void> | undefined {
-    if (this.#closed.signal.aborted) return undefined;
     const started: Promise<void>[] = [];
-    for (let due; (due = this.#gate.next_fetch(this.#clock())) !== undefined; ) {
+    // A `fetch` of the caller's own may close the verifier.
+    while (!this.#closed.signal.aborted) {
+      const due = this.#gate.next_fetch(this.#clock());
+      if (due === undefined) break;
       const work = this.#make(JSON.parse(due) as DueFetch);
       this.#underWay.add(work);
       started.push(work);
@@ -62,8 +66,12 @@ export class KeyFetcher {
     return Promise.all(started).then(() => this.#schedule());
   }
 
-  /** Waits until it is worth asking the core again. Rejects with the signal's reason only. */
+  /**
+   * Waits until it is worth asking the core again, for at most `limit` milliseconds. Rejects with the signal's
+   * reason only.
+   */
   async change(
+    limit: number,
     signal: AbortSignal | undefined,
     waitUntil: ((work: Promise<unknown>) => void) | undefined,
   ): Promise<void> {
@@ -71,10 +79,9 @@ export class KeyFetcher {
     const started = this.work();
     if (started !== undefined) waitUntil?.(started);
     if (this.#host.sharesWork && this.#underWay.size > 0) {
-      return abortable(Promise.race(this.#underWay), signal);
+      return within(limit, Promise.race(this.#underWay), signal);
     }
-    const look = pause(LOOK_EVERY);
-    return abortable(started ? Promise.race([started, look]) : look, signal);
+    return within(Math.min(limit, LOOK_EVERY), started ?? new Promise(() => {}), signal);
   }
 
   /** Waits until nothing is under way. Rejects with the signal's reason only. */
@@ -82,7 +89,8 @@ export class KeyFetcher {
     signal?.throwIfAborted();
     let started = this.work();
     while (started !== undefined || (this.#host.sharesWork && this.#underWay.size > 0)) {
-      await abortable(started ?? Promise.all(this.#underWay), signal);
+      // In pieces, since whoever waits here wants to stay alive for it.
+      await within(LONGEST_PIECE, started ?? Promise.all(this.#underWay), signal);
       started = this.work();
     }
   }
@@ -97,11 +105,11 @@ export class KeyFetcher {
     const timeout = new AbortController();
     const timer = unref(setTimeout(() => timeout.abort(), due.timeout));
     const end = () => timeout.abort();
-    this.#closed.signal.addEventListener("abort", end);
+    this.#closed.signal.addEventListener("abort", end, { once: true });
     let answer: Answer | undefined;
     let cause: unknown;
     try {
-      answer = await this.#ask(due, timeout.signal);
+      answer = await abortable(this.#ask(due, timeout.signal), timeout.signal);
     } catch (error) {
       cause = error;
     } finally {
@@ -134,9 +142,11 @@ export class KeyFetcher {
     if (told === undefined) return;
     const update = JSON.parse(told) as KeyUpdate;
     if (cause !== undefined) update.cause = cause;
-    const name = update.domain === null ? update.provider : `${update.provider}, ${update.domain}`;
-    if (update.error === undefined) this.#errors.delete(name);
-    else this.#errors.set(name, update.error);
+    // Which domains there are, strangers can make up.
+    if (update.domain === null) {
+      if (update.error === undefined) this.#errors.delete(update.provider);
+      else this.#errors.set(update.provider, update.error);
+    }
     try {
       this.#onUpdate?.(update);
     } catch (error) {
@@ -198,8 +208,19 @@ async function body(response: Response, maxBytes: number): Promise<Uint8Array> {
   return whole;
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Waits for work, but not for longer than so many milliseconds. */
+async function within(
+  limit: number,
+  work: Promise<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let timer: Timer | undefined;
+  const pause = new Promise((resolve) => (timer = setTimeout(resolve, Math.max(limit, 0))));
+  try {
+    await abortable(Promise.race([work, pause]), signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A timer that does not keep a process alive, where there are processes. */
@@ -209,12 +230,15 @@ function unref(timer: Timer): Timer {
 }
 
 /** The same, but that it rejects as soon as the signal says so. */
-function abortable(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work.then(() => {});
+function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const end = () => reject(signal.reason);
     signal.addEventListener("abort", end, { once: true });
     const done = () => signal.removeEventListener("abort", end);
-    work.then(() => (done(), resolve()), (error) => (done(), reject(error)));
+    work.then(
+      (value) => (done(), resolve(value)),
+      (error) => (done(), reject(error)),
+    );
   });
 }

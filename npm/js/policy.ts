@@ -70,6 +70,10 @@ function expand(options: IssuerOptions): object {
     if (!(MEMBERS as readonly string[]).includes(name)) {
       throw new PolicyError(`${name}: unknown option, expected one of ${MEMBERS.join(", ")}`);
     }
+    // A variable that nobody has set must not open what it should close.
+    if (options[name as keyof IssuerOptions] === undefined) {
+      throw new PolicyError(`${name}: it is undefined; leave it out, or give it a value`);
+    }
   }
   const provider = {
     issuer: options.issuer,

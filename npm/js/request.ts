@@ -71,18 +71,27 @@ export interface Refused {
 /** The verdict on a request. */
 export type Decision = Allowed | Refused;
 
+/** Host and port, as every reader of URLs takes them. */
+const PLAIN = /^[A-Za-z0-9._:\[\]-]+$/;
+/** A number of header fields that no request has: the core refuses it. */
+const NOT_TO_BE_READ = 0xffff_ffff;
+
 /** The request as the core reads it: lines, and the number of header fields in them. */
 export function lines(request: RequestLike): [text: string, fields: number] {
   const { scheme, authority, target } = parts(request);
   const fields = [...pairs(request.headers ?? [])];
+  const hosts = fields.filter(([name]) => name.toLowerCase() === "host").map(([, host]) => host);
+  // What was made of a `Host` with a slash in it is another URL than it looks.
+  const isPlain = authority === undefined || [authority, ...hosts].every((host) => PLAIN.test(host));
   const text = [
     request.method ?? "GET",
     target,
-    request.authority ?? authority ?? soleHost(fields),
+    // Which of two counts is what two readers could disagree on (RFC 9112 §3.2).
+    request.authority ?? authority ?? (hosts.length === 1 ? hosts[0]! : ""),
     request.scheme ?? scheme ?? "https",
   ];
   for (const [name, value] of fields) text.push(name, value);
-  return [text.join("\n"), fields.length];
+  return [text.join("\n"), isPlain ? fields.length : NOT_TO_BE_READ];
 }
 
 /** The parts of a URL, not parsed any further: what a parser changes, it may change for others differently. */
@@ -93,7 +102,7 @@ function parts({ url, target }: RequestLike): { scheme?: string; authority?: str
   const [, scheme, authority, rest] = found as unknown as [string, string, string, string];
   return {
     scheme: scheme.toLowerCase(),
-    authority: authority.slice(authority.lastIndexOf("@") + 1),
+    authority,
     target: rest.startsWith("/") ? rest : `/${rest}`,
   };
 }
@@ -107,10 +116,4 @@ function* pairs(headers: HeaderFields): Generator<readonly [string, string]> {
     if (typeof value === "string") yield [name, value];
     else for (const one of value ?? []) yield [name, one];
   }
-}
-
-/** Which of two counts is what two readers could disagree on (RFC 9112 §3.2). */
-function soleHost(fields: readonly (readonly [string, string])[]): string {
-  const hosts = fields.filter(([name]) => name.toLowerCase() === "host");
-  return hosts.length === 1 ? hosts[0]![1] : "";
 }

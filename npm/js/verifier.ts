@@ -74,8 +74,9 @@ export interface WaitOptions {
   waitUntil?: (work: Promise<unknown>) => void;
 }
 
-/** How much is taken in at once of what has been read of tokens. */
+/** How much is kept of what has been read of tokens: of so many, and of so many bytes, twice. */
 const GENERATION = 4096;
+const GENERATION_BYTES = 2 * 1024 * 1024;
 /** For how long a request waits for keys, over as many fetches as it takes, in milliseconds. */
 const LONGEST_WAIT = 15_000;
 /** How many different headers of tokens are kept. */
@@ -94,16 +95,20 @@ const encoder = new TextEncoder();
  * keeps and refreshes. Make one and use it for all requests.
  */
 export class Verifier {
+  /** Whether different paths may need different things: not so of an issuer in short. */
+  readonly readsPaths: boolean;
   readonly #gate: WasmGate;
   readonly #memory: WebAssembly.Memory;
   readonly #host: Host;
   readonly #keys: KeyFetcher;
   readonly #clock: () => number;
-  readonly #providers: readonly string[];
+  readonly #providers: readonly { name: string; hasDomains: boolean }[];
   #buffer: Uint8Array;
   /** What has been read of tokens, by their numbers; the older half of it. */
   #known = new Map<number, Verified>();
   #older = new Map<number, Verified>();
+  /** The length of the tokens that the younger half is of. */
+  #keptBytes = 0;
   #headers = new Map<string, Header>();
   #closed = false;
 
@@ -116,20 +121,27 @@ export class Verifier {
     }
     this.#memory = core.memory;
     this.#host = host;
-    this.#clock = options.clock ?? Date.now;
+    this.#clock = options.clock === undefined ? Date.now : tame(options.clock);
     this.#keys = new KeyFetcher(this.#gate, host, {
       // As a method: some hosts' `fetch` wants to be called by its object.
       fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
       clock: this.#clock,
       onKeyUpdate: options.onKeyUpdate,
     });
-    this.#providers = JSON.parse(this.#gate.providers());
+    const document = JSON.parse(policy) as PolicyParts;
+    this.#providers = (JSON.parse(this.#gate.providers()) as string[]).map((name) => ({
+      name,
+      hasDomains: document.providers?.[name]?.domains !== undefined,
+    }));
+    this.readsPaths = !(document.rules ?? []).every(({ match }) => isWhole(match));
     this.#buffer = this.#view();
     if (host.sharesWork) void this.#keys.work();
   }
 
   /**
-   * Verifies a token. Where its issuer's keys are not at hand, it waits for them, for at most 15 seconds.
+   * Verifies a token: whether a rule that requires a token of any provider would take it. The `scopes` and
+   * `claims` of rules are not looked at: {@link Verifier.decide} does that. Where the issuer's keys are not at
+   * hand, it waits for them, for at most 15 seconds.
    *
    * @throws {DenialError} where the token is refused; its `code` says why.
    * @throws the signal's reason, where that ended the waiting.
@@ -215,9 +227,11 @@ export class Verifier {
 
   /** One look at a token; `undefined` where its keys have to be fetched first. */
   #look(token: string, domain: string | undefined, isLast: boolean): Verified | undefined {
+    // First, since a clock may be the caller's: from here on, nobody else writes to the buffer.
+    const now = this.#clock();
     const length = this.#write(token);
     const name = domain === undefined ? 0 : this.#append(length, domain);
-    const number = this.#gate.verify(length, name, this.#clock(), isLast);
+    const number = this.#gate.verify(length, name, now, isLast);
     if (number > DENIED) {
       return this.#known.get(number) ?? this.#read(number, token, length, domain);
     }
@@ -251,15 +265,22 @@ export class Verifier {
     const verified = older ?? freeze({
       claims: JSON.parse(this.#gate.claims(length)!) as Claims,
       header: this.#header(token, length),
-      provider: this.#providers[this.#gate.provider()]!,
-      domain,
+      ...this.#whose(this.#gate.provider(), domain),
     });
-    if (this.#known.size >= GENERATION) {
+    this.#keptBytes += length;
+    if (this.#known.size >= GENERATION || this.#keptBytes > GENERATION_BYTES) {
       this.#older = this.#known;
       this.#known = new Map();
+      this.#keptBytes = length;
     }
     this.#known.set(number, verified);
     return verified;
+  }
+
+  /** A domain is part of what was verified only where the provider has several. */
+  #whose(index: number, domain: string | undefined): Pick<Verified, "provider" | "domain"> {
+    const { name, hasDomains } = this.#providers[index]!;
+    return { provider: name, domain: hasDomains ? domain : undefined };
   }
 
   /** An issuer's tokens have few different headers. */
@@ -278,7 +299,8 @@ export class Verifier {
   async #wait<T>(options: WaitOptions | undefined, look: (isLast: boolean) => T | undefined): Promise<T> {
     const deadline = performance.now() + LONGEST_WAIT;
     for (;;) {
-      await this.#keys.change(options?.signal, options?.waitUntil);
+      const left = deadline - performance.now();
+      await this.#keys.change(left, options?.signal, options?.waitUntil);
       const isLast = performance.now() >= deadline;
       const found = look(isLast);
       if (found !== undefined) return found;
@@ -299,6 +321,28 @@ export class Verifier {
   #check(): void {
     if (this.#closed) throw new Error("the verifier has been closed");
   }
+}
+
+/** What of a policy matters here; the core has read all of it. */
+interface PolicyParts {
+  providers?: Record<string, { domains?: unknown }>;
+  rules?: { match?: Record<string, unknown> }[];
+}
+
+/** Whether a match is of every path. */
+function isWhole(match: Record<string, unknown> | undefined): boolean {
+  return match !== undefined && Object.keys(match).length === 1 && match.prefix === "/";
+}
+
+/** A clock that fails has no time to tell, and then no token passes. */
+function tame(clock: () => number): () => number {
+  return () => {
+    try {
+      return clock();
+    } catch {
+      return NaN;
+    }
+  };
 }
 
 /** What a {@link Verifier} has done so far. */

@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use postern_javascript::{FieldCoding, NodeCrypto, NodeSignatures, RequestText, time};
 use postern_verify::{Decision, Denial, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, Verification};
-use wasm_bindgen::prelude::{JsError, wasm_bindgen};
+use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
 use crate::{
     fetches::Fetches,
@@ -230,13 +230,14 @@ fn part(token: &[u8], index: usize) -> Option<String> {
 
 /// What the operator should know: the console is what a library has.
 fn warn(message: &str) {
-    console_warn(&format!("postern: {message}"));
+    // Who cannot be told is not.
+    let _ = console_warn(&format!("postern: {message}"));
 }
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = console, js_name = warn)]
-    fn console_warn(message: &str);
+    #[wasm_bindgen(catch, js_namespace = console, js_name = warn)]
+    fn console_warn(message: &str) -> Result<(), JsValue>;
 }
 
 /// What a provider of this index is called.

@@ -141,6 +141,31 @@ test("an answer that is too long, no JWK Set, or elsewhere, brings no keys", asy
   }
 });
 
+test("a fetch that does not end is given up, whatever it makes of its signal", async () => {
+  const policy = {
+    providers: {
+      p: { issuer: ISSUER, remote_jwks: { http_uri: { uri: "https://keys.example.com/", timeout: "0.2s" } } },
+    },
+    rules: [],
+  };
+  const verifier = await createVerifier(policy, { fetch: () => new Promise(() => {}) });
+  await assert.rejects(verifier.ready(), rejected("keys_unavailable"));
+  await assert.rejects(verifier.verify(await first.sign(goodClaims())), rejected("keys_unavailable"));
+  verifier.close();
+});
+
+test("a verifier that its own fetch closes is closed", async () => {
+  let verifier;
+  const closes = async () => {
+    await pause(1);
+    verifier.close();
+    throw new Error("closed");
+  };
+  verifier = await createVerifier({ issuer: ISSUER }, { fetch: (...request) => closes(...request) });
+  await pause(50);
+  await assert.rejects(verifier.verify(await first.sign(goodClaims())), /closed/);
+});
+
 test("closing ends what is waited for", async (context) => {
   const { server, verifier } = await stage(context, [first]);
   server.hold();

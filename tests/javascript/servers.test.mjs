@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createServer, request as send } from "node:http";
+import http2 from "node:http2";
 import test from "node:test";
 
 import { goodClaims, importInstalled, importTool, ISSUER, newKey, requireFromProject } from "./package-under-test.mjs";
@@ -44,6 +45,13 @@ async function serve(context, handler) {
     });
 }
 
+/** An app that reads paths as policies do. */
+function strict(app) {
+  app.enable("case sensitive routing");
+  app.enable("strict routing");
+  return app;
+}
+
 /** What the service behind the gate sees. */
 function tell(request, response) {
   const { auth, headers, headersDistinct, rawHeaders, url, originalUrl } = request;
@@ -55,10 +63,10 @@ const bearer = { authorization: `Bearer ${token}` };
 
 test("Express lets through and refuses as the policy says", async (context) => {
   const { default: express } = await importTool("express");
-  const app = express();
+  const app = strict(express());
   app.use(protectExpress(verifier));
   app.get("/healthz", tell);
-  const router = express.Router();
+  const router = express.Router({ caseSensitive: true, strict: true });
   router.get("/orders", tell);
   app.use("/api", router);
   app.use((error, _request, response, _next) => response.status(500).end(String(error)));
@@ -95,6 +103,79 @@ test("Express lets through and refuses as the policy says", async (context) => {
   }
 });
 
+test("Express is not gated where another spelling of a path would walk around a rule", async (context) => {
+  const { default: express } = await importTool("express");
+  const lax = express();
+  lax.use(protectExpress(verifier));
+  lax.get("/api/orders", tell);
+  lax.use((error, _request, response, _next) => response.status(500).end(error.message));
+  const ask = await serve(context, lax);
+  const failed = await ask("/api/orders", bearer);
+  assert.equal(failed.status, 500);
+  assert.match(failed.body, /case sensitive routing/);
+  // Where no rule speaks of paths, none can be walked around.
+  const short = await createVerifier({ issuer: ISSUER, jwks: { keys: [key.jwk] } });
+  context.after(() => short.close());
+  assert.equal(short.readsPaths, false);
+  const plain = express();
+  plain.use(protectExpress(short));
+  plain.get("/admin", tell);
+  const askPlain = await serve(context, plain);
+  assert.equal((await askPlain("/Admin/", bearer)).status, 200);
+  assert.equal((await askPlain("/Admin/")).status, 401);
+});
+
+test("Express is not gated where a rewritten URL is routed and another one was decided on", async (context) => {
+  const { default: express } = await importTool("express");
+  const app = strict(express());
+  app.use((request, _response, next) => {
+    if (request.url === "/healthz") request.url = "/api/orders";
+    next();
+  });
+  app.use(protectExpress(verifier));
+  app.get("/api/orders", tell);
+  app.use((error, _request, response, _next) => response.status(500).end(error.message));
+  const ask = await serve(context, app);
+  assert.match((await ask("/healthz")).body, /rewritten/);
+  assert.equal((await ask("/api/orders", bearer)).status, 200);
+});
+
+test("a request that a host made of `headers` alone is decided on by them", async () => {
+  const gate = protectExpress(verifier);
+  const pass = (headers, url) =>
+    new Promise((resolve) => {
+      const request = { method: "GET", url, headers, rawHeaders: [], headersDistinct: {}, socket: {} };
+      const response = { once() {}, off() {}, setHeader() {}, end: () => resolve(response.statusCode) };
+      gate(request, response, () => resolve(request));
+    });
+  const open = await pass({ "x-user-id": "root" }, "/healthz");
+  assert.equal(open.headers["x-user-id"], undefined);
+  assert.equal((await pass({ ...bearer }, "/api/orders")).headers["x-user-id"], "ada");
+  assert.equal(await pass({}, "/api/orders"), 401);
+});
+
+test("a server of HTTP/2 is gated", async (context) => {
+  const gate = protectExpress(verifier);
+  const server = http2.createServer((request, response) =>
+    gate(request, response, (error) => (error ? response.stream.destroy(error) : response.end(JSON.stringify(request.headers)))));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const client = http2.connect(`http://127.0.0.1:${server.address().port}`);
+  context.after(() => (client.close(), server.close()));
+  const ask = (headers) =>
+    new Promise((resolve, reject) => {
+      const sent = client.request({ ":path": "/api/orders", ...headers });
+      let status;
+      let body = "";
+      sent.on("response", (fields) => (status = fields[":status"]));
+      sent.on("data", (chunk) => (body += chunk)).on("error", reject);
+      sent.on("end", () => resolve({ status, body })).end();
+    });
+  const allowed = await ask({ ...bearer, "x-user-id": "spoofed" });
+  assert.equal(JSON.parse(allowed.body)["x-user-id"], "ada");
+  assert.ok(!allowed.body.includes(token));
+  assert.equal((await ask({})).status, 401);
+});
+
 test("a server of Node without a framework is gated by the same middleware", async (context) => {
   const gate = protectExpress(verifier);
   const ask = await serve(context, (request, response) =>
@@ -108,7 +189,7 @@ test("what fails behind the gate, and the gate itself closed, goes to Express's 
   const { default: express } = await importTool("express");
   const closed = await createVerifier({ issuer: ISSUER, jwks: { keys: [key.jwk] } });
   closed.close();
-  const app = express();
+  const app = strict(express());
   app.use(protectExpress(closed));
   app.get("/api/orders", tell);
   app.use((error, _request, response, _next) => response.status(500).end(error.message));

@@ -99,6 +99,7 @@ test("a wrong policy names its member", async () => {
     [{ issuer: ISSUER, clockSkewSeconds: -1 }, /clock_skew_seconds/],
     [{ issuer: ISSUER, algorithms: ["none"] }, /algorithms/],
     [undefined, /./],
+    [{ issuer: ISSUER, audience: undefined }, /^audience: it is undefined/],
   ]) {
     await assert.rejects(createVerifier(policy), (error) => {
       assert.ok(error instanceof PolicyError, String(error));
@@ -118,6 +119,40 @@ test("time is the clock's", async () => {
   now = NaN;
   await assert.rejects(verifier.verify(token), rejected("keys_unavailable"));
   verifier.close();
+});
+
+test("a clock that verifies, or fails, harms nobody", async () => {
+  const other = await key.sign(goodClaims({ sub: "alice" }));
+  let inner;
+  const verifier = await createVerifier(options, { clock: () => (inner?.(), Date.now()) });
+  inner = () => {
+    inner = undefined;
+    verifier.verifySync(other);
+  };
+  assert.equal(verifier.verifySync(await key.sign(goodClaims())).claims.sub, "ada");
+  inner = () => {
+    throw new Error("no clock");
+  };
+  assert.throws(() => verifier.verifySync(other), rejected("keys_unavailable"));
+  verifier.close();
+});
+
+test("a domain is told only where the provider has domains, and big tokens are not kept", async () => {
+  const verifier = await createVerifier(options);
+  const token = await key.sign(goodClaims());
+  assert.equal((await verifier.verify(token, { domain: "acme" })).domain, undefined);
+  const small = await createVerifier({
+    providers: {
+      p: { issuer: ISSUER, jwt_cache_config: { jwt_max_token_size: 10 }, local_jwks: { inline_string: JSON.stringify({ keys: [key.jwk] }) } },
+    },
+    rules: [],
+  });
+  const big = await key.sign(goodClaims({ filler: "x".repeat(10_000) }));
+  const before = process.memoryUsage().heapUsed;
+  for (let times = 0; times < 1000; times += 1) small.verifySync(big);
+  assert.ok(process.memoryUsage().heapUsed - before < 100 * 1024 * 1024);
+  verifier.close();
+  small.close();
 });
 
 test("a closed verifier says so, and closing it twice is no harm", async () => {
@@ -179,6 +214,14 @@ test("a whole request is decided on by the policy's rules", async () => {
   const query = await verifier.decide({ target: `/orders?token=${token}&a=b` });
   assert.equal(query.target, "/orders?a=b");
   await assert.rejects(verifier.decide({ url: "/orders" }), TypeError);
+  // What a URL is made of must be read by everyone alike.
+  for (const url of ["https://api.example.com\\admin\\x/healthz", "https://admin@x/healthz", "https:///healthz"]) {
+    assert.equal((await verifier.decide({ url })).code, "header_ambiguous", url);
+  }
+  for (const host of ["x/healthz?", "x/healthz#", "x@y/healthz?"]) {
+    const careless = await verifier.decide({ url: `http://${host}/admin`, headers: { host } });
+    assert.equal(careless.code, "header_ambiguous", host);
+  }
   verifier.close();
 });
 

@@ -264,6 +264,10 @@ fn on_trial<'r>(
     let found = if matches!(verdict, Verdict::Satisfied { .. }) { &found[..] } else { &[] };
     let mut forward = Forward::without_spoofed_headers(request, policy, found)
         .with_rule(demand.rule.map(|rule| rule.index));
+    // What nobody has checked says so here, too.
+    if let Verdict::Satisfied { status_header: Some(header) } = verdict {
+        forward.set(header, "false");
+    }
     if let Some((header, report)) = report(&demand, &verdict) {
         forward = forward.with_report(header, report);
     }

@@ -457,3 +457,21 @@ fn who_lets_a_request_through_is_told() {
     assert_eq!(rule("/tried", vec![]), Some(0));
     assert_eq!(rule("/open", vec![origin, method]), None);
 }
+
+#[test]
+fn what_a_rule_on_trial_takes_unchecked_is_marked_as_such() {
+    let requires = json!({"extract_only_without_validation": {}});
+    let mut gate = gate(&json!({
+        "providers": policy(json!({}))["providers"],
+        "rules": [{"match": {"prefix": "/"}, "requires": requires, "report_only": true}]
+    }));
+    let field = format!("Bearer {}", token(&key(9), "made-up", &claims()));
+    let request = Request::new("GET", b"/", vec![("authorization", field.as_bytes())]);
+    let Decision::Allow(forward) = gate.decide(&request, Duration::from_secs(NOW)) else {
+        unreachable!("a rule on trial refuses nobody");
+    };
+    let set: Vec<_> = forward.set_headers().collect();
+    assert!(set.contains(&("x-user", &b"alice"[..])), "{set:?}");
+    assert!(set.contains(&("x-jwt-signature-verified", &b"false"[..])), "{set:?}");
+    assert_eq!(forward.bearers().count(), 0);
+}
