@@ -18,6 +18,7 @@ let loaded;
 const native = () => (loaded ??= globalThis.process.getBuiltinModule("node:crypto"));
 const crypto = {
   createPublicKey: (key) => native().createPublicKey(key),
+  createVerify: (digest) => native().createVerify(digest),
   verify: (digest, message, key, signature) => native().verify(digest, message, key, signature),
 };
 
@@ -67,6 +68,15 @@ function doWork(env, context) {
   return working;
 }
 
+/** Lets a request pass or not. What the origin fails to answer is thrown, as if there were no gate. */
+function show(request, env, context) {
+  try {
+    return pass(request, env, context);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
 /**
  * Shows the gate a request, in lines as `postern_javascript::RequestText` reads them, and does what it
  * says.
@@ -84,12 +94,14 @@ function pass(request, env, context) {
     fields += 1;
   }
   const orders = decide(text, fields, Date.now(), true);
-  if (orders.charCodeAt(0) === 63 /* ? */) return wait(request, text, fields, env, context);
+  if (orders.charCodeAt(0) === 63 /* ? */) {
+    return wait(request, text, fields, env, context).catch((error) => () => failed(error)).then((then) => then());
+  }
   if (orders.charCodeAt(1) === 33 /* ! */) doWork(env, context);
   return obey(orders, request, url, path, env);
 }
 
-/** Waits for keys: fetches them, or looks whether another request has. */
+/** Waits for keys: fetches them, or looks whether another request has. Returns what is to be done then. */
 async function wait(request, text, fields, env, context) {
   const { url } = request;
   const path = url.indexOf("/", url.indexOf("://") + 3);
@@ -98,9 +110,9 @@ async function wait(request, text, fields, env, context) {
     const pause = new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
     const working = doWork(env, context);
     await (working === undefined ? pause : Promise.race([working, pause]));
-    if (!isReady()) return unavailable();
+    if (!isReady()) return unavailable;
     const orders = decide(text, fields, Date.now(), Date.now() < end);
-    if (orders.charCodeAt(0) !== 63) return obey(orders, request, url, path, env);
+    if (orders.charCodeAt(0) !== 63) return () => obey(orders, request, url, path, env);
   }
 }
 
@@ -160,14 +172,8 @@ function failed(error) {
 
 export default {
   fetch(request, env, context) {
-    try {
-      if (isReady()) {
-        return pass(request, env, context);
-      }
-      return prepare(env).then(() => pass(request, env, context)).catch(failed);
-    } catch (error) {
-      return failed(error);
-    }
+    if (isReady()) return show(request, env, context);
+    return prepare(env).then(() => show(request, env, context), failed);
   },
 
   async scheduled(_event, env, context) {

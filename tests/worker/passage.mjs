@@ -1,111 +1,10 @@
 // What passes the gate, and what must not: in Miniflare, which is workerd with its caches and stores.
 
 import assert from "node:assert/strict";
-import crypto from "node:crypto";
-import { readFileSync } from "node:fs";
 import { once } from "node:events";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { test } from "node:test";
 
-import { TOOLS, WORKER } from "./workerd.mjs";
-
-const require = createRequire(join(TOOLS, "package.json"));
-const { Miniflare } = require(require.resolve("miniflare", { paths: [require.resolve("wrangler")] }));
-
-const { publicKey, privateKey } = crypto.generateKeyPairSync("ec", { namedCurve: "P-256" });
-const jwk = { ...publicKey.export({ format: "jwk" }), kid: "a", alg: "ES256", use: "sig" };
-const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-
-function token(kid = "a") {
-  const claims = { iss: "https://issuer.test/", sub: "ada", exp: Math.floor(Date.now() / 1000) + 300 };
-  const text = `${encode({ alg: "ES256", kid })}.${encode(claims)}`;
-  const signature = crypto.sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" });
-  return `${text}.${signature.toString("base64url")}`;
-}
-
-async function listen(serve) {
-  const server = createServer(serve);
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { server, url: `http://127.0.0.1:${server.address().port}` };
-}
-
-const policy = (keys, more = {}) => ({
-  providers: {
-    shop: {
-      issuer: "https://issuer.test/",
-      remote_jwks: { http_uri: { uri: `${keys}/jwks` } },
-      from_headers: [{ name: "authorization", value_prefix: "Bearer " }],
-      from_params: ["access_token"],
-      from_cookies: ["session"],
-      claim_to_headers: [{ header_name: "x-user-id", claim_name: "sub" }],
-      ...more,
-    },
-  },
-  rules: [
-    { match: { path: "/open" } },
-    { name: "orders", match: { prefix: "/orders" }, requires: { provider_name: "shop" } },
-    { match: { prefix: "/api" }, requires: { provider_name: "shop" } },
-  ],
-});
-
-/** A gate with an issuer and an upstream; what is `more` goes into Miniflare's options. */
-async function world(context, { bindings = {}, source = (text) => text, ...more } = {}) {
-  const issuer = { status: 200, asked: 0 };
-  const keys = await listen((_request, response) => {
-    issuer.asked += 1;
-    if (issuer.status === 0) return undefined;
-    response.writeHead(issuer.status, { etag: '"1"', "cache-control": "max-age=300" });
-    return response.end(JSON.stringify({ keys: [jwk] }));
-  });
-  const upstream = await listen((request, response) => {
-    if (request.url === "/api/elsewhere") return response.writeHead(302, { location: "https://a.test/" }).end();
-    if (request.url === "/api/echo") {
-      response.writeHead(200, { "content-type": "application/octet-stream" });
-      return request.pipe(response);
-    }
-    return response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }));
-  });
-  const read = (name) => readFileSync(join(WORKER, name), "utf8");
-  const lines = [];
-  const modules = [
-    { type: "ESModule", path: join(WORKER, "index.mjs"), contents: source(read("index.mjs")) },
-    { type: "ESModule", path: join(WORKER, "postern.js"), contents: read("postern.js") },
-    { type: "CompiledWasm", path: join(WORKER, "postern_bg.wasm"), contents: readFileSync(join(WORKER, "postern_bg.wasm")) },
-    { type: "Text", path: join(WORKER, "policy.json"), contents: read("policy.json") },
-  ];
-  for (const [, path] of read("postern.js").matchAll(/from '\.\/(snippets\/[^']+)'/g)) {
-    modules.push({ type: "ESModule", path: join(WORKER, path), contents: read(path) });
-  }
-  const options = {
-    modules,
-    modulesRoot: WORKER,
-    compatibilityDate: "2026-04-01",
-    compatibilityFlags: ["nodejs_compat"],
-    bindings: {
-      POSTERN_POLICY_FROM: "vars",
-      POSTERN_POLICY: policy(keys.url),
-      POSTERN_ORIGINS: [{ origin: upstream.url }],
-      ...bindings,
-    },
-    handleRuntimeStdio: (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => lines.push(String(data)))),
-    ...more,
-  };
-  const gate = new Miniflare(options);
-  context.after(async () => {
-    await gate.dispose();
-    for (const { server } of [keys, upstream]) {
-      server.closeAllConnections();
-      server.close();
-    }
-  });
-  const base = await gate.ready;
-  const ask = (path, init) => fetch(new URL(path, base), { redirect: "manual", ...init });
-  return { ask, gate, issuer, keys, upstream, options, log: () => lines.join("") };
-}
-
-const bearer = (text = token()) => ({ authorization: `Bearer ${text}` });
+import { bearer, fromTools, listen, policy, token, world } from "./world.mjs";
 
 test("method, query and headers pass, identity headers of the client and tokens do not", async (t) => {
   const { ask } = await world(t);
@@ -137,7 +36,7 @@ test("bodies stream both ways", async (t) => {
 });
 
 test("a WebSocket opens through the gate, with a token only", async (t) => {
-  const { WebSocketServer, WebSocket } = require(require.resolve("ws", { paths: [require.resolve("miniflare", { paths: [require.resolve("wrangler")] })] }));
+  const { WebSocketServer, WebSocket } = fromTools("ws");
   const echo = await listen();
   t.after(() => echo.server.close());
   const sockets = new WebSocketServer({ server: echo.server });
@@ -244,7 +143,7 @@ test("a slow issuer holds up who needs its keys, and nobody else", async (t) => 
 
 test("a policy in KV is used", async (t) => {
   const bindings = { POSTERN_POLICY_FROM: "kv" };
-  const { gate, ask, keys } = await world(t, { bindings, kvNamespaces: ["POSTERN_KV"] });
-  await (await gate.getKVNamespace("POSTERN_KV")).put("policy", JSON.stringify(policy(keys.url)));
+  const { gate, ask, issuer } = await world(t, { bindings, kvNamespaces: ["POSTERN_KV"] });
+  await (await gate.getKVNamespace("POSTERN_KV")).put("policy", JSON.stringify(policy(issuer.url)));
   assert.equal((await ask("/api/a", { headers: bearer() })).status, 200);
 });

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use postern_javascript::time;
-use postern_verify::{Fetch, Fetched, KeyRing, KeyUpdate, Policy};
+use postern_verify::{Fetch, Fetched, KeyRing, KeySetId, KeyUpdate, Policy};
 use worker::Env;
 
 use crate::{
@@ -34,6 +34,9 @@ pub(crate) enum Stores {
 pub(crate) trait Keys {
     /// Asks something of the ring; `None` where it is gone.
     fn with<T>(&self, ask: impl FnOnce(&mut KeyRing) -> T) -> Option<T>;
+
+    /// The number of the gate that the ring is of, or is to be of.
+    fn number(&self) -> u64;
 }
 
 /// The gate of this isolate, for as long as it is this one. Fetches of another policy are none of its.
@@ -51,6 +54,10 @@ impl Keys for Current {
     fn with<T>(&self, ask: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
         with_station(Some(self.number), |station| ask(station.keys_mut()))
     }
+
+    fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Fresh {
@@ -67,6 +74,10 @@ impl Keys for Fresh {
     fn with<T>(&self, ask: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
         self.0.try_borrow_mut().ok().map(|mut station| ask(station.keys_mut()))
     }
+
+    fn number(&self) -> u64 {
+        self.0.borrow().number()
+    }
 }
 
 impl Ring {
@@ -79,10 +90,14 @@ impl Keys for Ring {
     fn with<T>(&self, ask: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
         self.0.try_borrow_mut().ok().map(|mut ring| ask(&mut ring))
     }
+
+    fn number(&self) -> u64 {
+        0 // which no gate has
+    }
 }
 
 thread_local! {
-    /// When what was last taken from a source was fetched, in milliseconds since the Unix epoch.
+    /// When what a ring last took from a source was fetched, in milliseconds since the Unix epoch.
     static HEARD: RefCell<BTreeMap<String, f64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -99,14 +114,14 @@ pub(crate) async fn fetch_due(keys: &impl Keys, stores: Stores, env: &Env) {
 }
 
 async fn make(fetch: &Fetch, keys: &impl Keys, stores: Stores, env: &Env) {
+    let name = name(fetch, keys);
     if stores == Stores::ReadFirst
         && let Some(copy) = store::read(fetch, env).await
-        && (copy.at > heard(fetch) || is_beginner(fetch, keys))
+        && copy.at > heard(&name)
     {
-        let at = copy.at.min(now());
-        note(fetch, at);
+        note(name, copy.at);
         // Who has fetched it has told the log.
-        return drop(end(fetch, &copy, at, keys));
+        return drop(end(fetch, &copy, copy.at.min(now()), keys));
     }
     let answer = network::ask(fetch).await.unwrap_or_default();
     let at = now();
@@ -117,7 +132,7 @@ async fn make(fetch: &Fetch, keys: &impl Keys, stores: Stores, env: &Env) {
         Some(Ok(KeyUpdate::Replaced { keys, skipped })) => log::keys(fetch, keys, &skipped),
         Some(Err(reason)) => return log::not_fetched(fetch, &reason),
     }
-    note(fetch, at);
+    note(name, at);
     store::write(fetch, Copy { at, ..answer }, stores == Stores::Fill, env).await;
 }
 
@@ -138,21 +153,22 @@ fn end(fetch: &Fetch, copy: &Copy, at: f64, keys: &impl Keys) -> Option<Result<K
     Some(ended.map_err(|error| error.to_string()))
 }
 
-/// Whether a ring has nothing, and has not yet tried a copy of the keys or of where they are.
-fn is_beginner(fetch: &Fetch, keys: &impl Keys) -> bool {
-    let generation = keys.with(|ring| ring.generation(&fetch.key_set));
-    generation == Some(0) && fetch.attempt <= 2
+/// What a ring has heard of: a source may be of several key sets, and each of them hears for itself.
+fn name(fetch: &Fetch, keys: &impl Keys) -> String {
+    let KeySetId { provider, domain } = &fetch.key_set;
+    let domain = domain.as_deref().unwrap_or_default();
+    format!("{} {provider} {domain} {}", keys.number(), store::url(fetch))
 }
 
-fn heard(fetch: &Fetch) -> f64 {
-    HEARD.with_borrow(|heard| heard.get(&store::url(fetch)).copied().unwrap_or_default())
+fn heard(name: &str) -> f64 {
+    HEARD.with_borrow(|heard| heard.get(name).copied().unwrap_or_default())
 }
 
-fn note(fetch: &Fetch, at: f64) {
+fn note(name: String, at: f64) {
     HEARD.with_borrow_mut(|heard| {
         if heard.len() >= MAX_HEARD {
             heard.clear();
         }
-        heard.insert(store::url(fetch), at);
+        heard.insert(name, at);
     });
 }

@@ -1,6 +1,6 @@
 //! Asking an issuer.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use futures_util::{
     StreamExt,
@@ -18,13 +18,18 @@ use crate::store::{self, Copy};
 pub(crate) async fn ask(fetch: &Fetch) -> Option<Copy> {
     let controller = AbortController::default();
     let signal = controller.signal();
-    let answer = pin!(answer(fetch, &signal));
-    match select(answer, pin!(Delay::from(fetch.source.timeout))).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => {
-            controller.abort();
-            None
-        }
+    let answer = within(fetch.source.timeout, answer(fetch, &signal)).await;
+    if answer.is_none() {
+        controller.abort();
+    }
+    answer.flatten()
+}
+
+/// What comes of something within a time; `None` where nothing does.
+pub(crate) async fn within<T>(time: Duration, what: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(what), pin!(Delay::from(time))).await {
+        Either::Left((outcome, _)) => Some(outcome),
+        Either::Right(_) => None,
     }
 }
 

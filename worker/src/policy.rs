@@ -1,14 +1,20 @@
 //! The policy: reading it, and from KV now and then anew.
 
+use std::time::Duration;
+
 use worker::Env;
 
 use crate::{
     exports::{replace_station, with_station},
     keys::{self, Stores},
     log,
+    network::within,
     settings::{self, KV, PolicySource, Settings},
     station::Station,
 };
+
+/// How long KV may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The text of the policy.
 pub(crate) async fn read(settings: &Settings, env: &Env) -> Result<String, String> {
@@ -17,10 +23,10 @@ pub(crate) async fn read(settings: &Settings, env: &Env) -> Result<String, Strin
         PolicySource::Kv(key) => key,
     };
     let kv = settings::kv(env).ok_or_else(|| format!("{KV}: there is no such binding"))?;
-    match kv.get(key).text().await {
-        Ok(Some(text)) => Ok(text),
-        Ok(None) => Err(format!("{KV}: it has no `{key}`")),
-        Err(_) => Err(format!("{KV}: `{key}` could not be read")),
+    match within(PATIENCE, kv.get(key).text()).await {
+        Some(Ok(Some(text))) => Ok(text),
+        Some(Ok(None)) => Err(format!("{KV}: it has no `{key}`")),
+        Some(Err(_)) | None => Err(format!("{KV}: `{key}` could not be read")),
     }
 }
 

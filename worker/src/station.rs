@@ -67,6 +67,11 @@ impl Station {
         self.number
     }
 
+    /// Whether its policy has this text.
+    pub(crate) fn is_of(&self, text: &str) -> bool {
+        self.text == text
+    }
+
     pub(crate) fn policy(&self) -> &Policy {
         self.gate.policy()
     }

@@ -1,11 +1,19 @@
 //! Copies of what the issuer answered, where other isolates find them: in the Cache API, which is near
 //! and may forget, and in KV, which a scheduled event fills.
 
+use std::time::Duration;
+
+use js_sys::Promise;
 use postern_verify::Fetch;
 use serde::{Deserialize, Serialize};
-use worker::{Cache, Env, Headers, Response};
+use wasm_bindgen::{
+    JsCast,
+    prelude::{JsValue, wasm_bindgen},
+};
+use wasm_bindgen_futures::JsFuture;
+use worker::{Env, Headers, Response};
 
-use crate::settings;
+use crate::{network::within, settings};
 
 /// A cache has names of its own for what it keeps: URLs, of a host that there is not.
 const CACHE_KEYS: &str = "https://postern.invalid/keys?of=";
@@ -14,6 +22,25 @@ const KEPT_FOR: &str = "max-age=2592000";
 /// What a key in KV begins with, and how long it may be there, in bytes.
 const KV_KEYS: &str = "keys:";
 const MAX_KV_KEY_BYTES: usize = 512;
+/// How long a store may take: who waits for keys is better off with the issuer than with one that hangs.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The Cache API. The type of the `worker` crate takes it for granted that it is there and throws
+/// nothing.
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(catch, js_namespace = ["caches", "default"], js_name = "match")]
+    fn look_up(key: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = ["caches", "default"], js_name = "put")]
+    fn keep(key: &str, response: &worker::web_sys::Response) -> Result<JsValue, JsValue>;
+
+    /// A `Response` of the cache.
+    type Kept;
+
+    #[wasm_bindgen(method, catch)]
+    fn text(this: &Kept) -> Result<JsValue, JsValue>;
+}
 
 /// What an issuer answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -41,8 +68,9 @@ pub(crate) async fn read(fetch: &Fetch, env: &Env) -> Option<Copy> {
         return None;
     }
     let url = url(fetch);
-    let (cached, shared) = futures_util::future::join(cached(&url), shared(&url, env)).await;
-    let copies = [cached, shared].into_iter().flatten().filter(|copy| copy.status == 200);
+    let (cached, shared) = (within(PATIENCE, cached(&url)), within(PATIENCE, shared(&url, env)));
+    let (cached, shared) = futures_util::future::join(cached, shared).await;
+    let copies = [cached, shared].into_iter().flatten().flatten().filter(|copy| copy.status == 200);
     copies.max_by(|one, other| one.at.total_cmp(&other.at))
 }
 
@@ -55,9 +83,9 @@ pub(crate) async fn write(fetch: &Fetch, answer: Copy, to_kv: bool, env: &Env) {
     let url = url(fetch);
     let copy = match answer.status {
         200 => answer,
-        304 => match cached(&url).await.filter(|copy| copy.etag == answer.etag) {
-            Some(copy) => Copy { at: answer.at, ..copy },
-            None => return,
+        304 => match within(PATIENCE, cached(&url)).await.flatten() {
+            Some(copy) if copy.etag == answer.etag => Copy { at: answer.at, ..copy },
+            _ => return,
         },
         _ => return,
     };
@@ -73,13 +101,22 @@ pub(crate) async fn write(fetch: &Fetch, answer: Copy, to_kv: bool, env: &Env) {
     if headers.set("cache-control", KEPT_FOR).is_ok()
         && let Ok(response) = Response::ok(text)
     {
-        let _ = Cache::default().put(cache_key(&url), response.with_headers(headers)).await;
+        let _ = outcome(keep(&cache_key(&url), &response.with_headers(headers).into())).await;
     }
 }
 
 async fn cached(url: &str) -> Option<Copy> {
-    let mut response = Cache::default().get(cache_key(url), false).await.ok()??;
-    serde_json::from_str(&response.text().await.ok()?).ok()
+    let kept = outcome(look_up(&cache_key(url))).await?;
+    if kept.is_undefined() {
+        return None;
+    }
+    let text = outcome(kept.unchecked_into::<Kept>().text()).await?;
+    serde_json::from_str(&text.as_string()?).ok()
+}
+
+/// What a promise comes to, if all goes well.
+async fn outcome(promise: Result<JsValue, JsValue>) -> Option<JsValue> {
+    JsFuture::from(Promise::resolve(&promise.ok()?)).await.ok()
 }
 
 async fn shared(url: &str, env: &Env) -> Option<Copy> {

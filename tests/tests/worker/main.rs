@@ -5,10 +5,14 @@
 
 use std::{path::PathBuf, process::Command};
 
-use postern_tests::workspace_root;
+use postern_tests::{postern_program, workspace_root};
 
 /// Runs a script with what it needs: the built Worker, and the folder of Cloudflare's tools.
 fn run(script: &str) {
+    assert!(node(script).status().unwrap().success(), "{script} failed");
+}
+
+fn node(script: &str) -> Command {
     let root = workspace_root();
     let named = |name: &str, default: &str| {
         std::env::var_os(name).map_or_else(|| root.join(default), PathBuf::from)
@@ -20,7 +24,7 @@ fn run(script: &str) {
         .env("POSTERN_CORPUS", root.join("tests/vectors"))
         .envs([("CLOUDFLARE_CF_FETCH_ENABLED", "false"), ("WRANGLER_SEND_METRICS", "false")])
         .envs([("WRANGLER_HIDE_BANNER", "true"), ("CI", "true")]);
-    assert!(node.status().unwrap().success(), "{script} failed");
+    node
 }
 
 #[test]
@@ -31,6 +35,28 @@ fn workerd_gives_the_verdicts_of_the_corpus() {
 #[test]
 fn requests_and_answers_pass_the_gate_as_they_are() {
     run("passage.mjs");
+}
+
+#[test]
+fn node_crypto_checks_signatures_where_there_is_one() {
+    run("crypto.mjs");
+}
+
+#[test]
+fn keys_are_asked_for_when_they_have_to_be_and_outlast_outages() {
+    run("keys.mjs");
+}
+
+#[test]
+fn no_report_tells_of_a_token_and_the_policy_in_kv_may_change() {
+    run("reports.mjs");
+}
+
+#[test]
+fn the_real_issuers_tokens_pass_with_and_without_it() {
+    let mut node = node("issuer.mjs");
+    node.env("POSTERN_BIN", postern_program().unwrap());
+    assert!(node.status().unwrap().success());
 }
 
 #[test]
