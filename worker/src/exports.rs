@@ -27,7 +27,8 @@ pub(crate) fn with_station<T>(
     ask: impl FnOnce(&mut Station) -> T,
 ) -> Option<T> {
     STATION.with(|station| {
-        let mut station = station.try_borrow_mut().ok()?;
+        // Whoever holds it has been ended by a trap, and will not give it back.
+        let mut station = station.try_borrow_mut().inspect_err(|_| failed()).ok()?;
         let is_it = |station: &&mut Station| number.is_none_or(|number| number == station.number());
         station.as_mut().filter(is_it).map(ask)
     })

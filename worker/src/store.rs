@@ -13,7 +13,7 @@ use wasm_bindgen::{
 use wasm_bindgen_futures::JsFuture;
 use worker::{Env, Headers, Response};
 
-use crate::{network::within, settings};
+use crate::{exports::now, network::within, settings};
 
 /// A cache has names of its own for what it keeps: URLs, of a host that there is not.
 const CACHE_KEYS: &str = "https://postern.invalid/keys?of=";
@@ -41,6 +41,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn text(this: &Kept) -> Result<JsValue, JsValue>;
 }
+
+/// How far the clocks of isolates may differ, in milliseconds.
+const LARGEST_SKEW: f64 = 60_000.0;
 
 /// What an issuer answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -70,7 +73,9 @@ pub(crate) async fn read(fetch: &Fetch, env: &Env) -> Option<Copy> {
     let url = url(fetch);
     let (cached, shared) = (within(PATIENCE, cached(&url)), within(PATIENCE, shared(&url, env)));
     let (cached, shared) = futures_util::future::join(cached, shared).await;
-    let copies = [cached, shared].into_iter().flatten().flatten().filter(|copy| copy.status == 200);
+    // One that says it is from the future would be newer than whatever the issuer says.
+    let is_from_now = |copy: &Copy| copy.status == 200 && copy.at <= now() + LARGEST_SKEW;
+    let copies = [cached, shared].into_iter().flatten().flatten().filter(is_from_now);
     copies.max_by(|one, other| one.at.total_cmp(&other.at))
 }
 
