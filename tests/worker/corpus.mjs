@@ -8,6 +8,8 @@ import { exceptions } from "./exceptions.mjs";
 import { ask, start } from "./workerd.mjs";
 
 const VECTORS = process.env.POSTERN_CORPUS;
+/** The header that tells requests apart. */
+const NUMBER = "x-postern-test";
 const HOST = /^https?:\/\/[^/]*/;
 
 /** Stands before the Worker: sets its clock and its variables, as the test says. */
@@ -49,6 +51,8 @@ const policyText = (one) => {
 /** The world outside of the Worker: issuers and the service behind it. */
 class World {
   upstream = undefined;
+  /** The number of the request that is waited for: workerd may send one on whose client has gone. */
+  awaited = 0;
   asked = 0;
   /** What the fetches of keys get: by host and path. */
   answers = () => undefined;
@@ -62,7 +66,9 @@ class World {
   serve(request, response) {
     const [host] = request.url.match(HOST) ?? [""];
     if (host === "http://upstream.invalid") {
-      this.upstream = { target: request.url.slice(host.length), fields: pairs(request.rawHeaders) };
+      if (request.headers[NUMBER] === String(this.awaited)) {
+        this.upstream = { target: request.url.slice(host.length), fields: pairs(request.rawHeaders) };
+      }
       request.resume();
       return response.end("upstream");
     }
@@ -92,10 +98,10 @@ const endOf = (file, end) => {
   return name === undefined ? { status: end.status, body: "" } : { status: 200, body: document(file, name) };
 };
 
-function bytesOf(request) {
+function bytesOf(request, number = 0) {
   const { method, target, scheme = "https", authority = "api.example.com", headers = [] } = request;
   const parts = [Buffer.from(`${method} ${target} HTTP/1.1\r\n`), Buffer.from(`host: ${authority}\r\n`)];
-  parts.push(Buffer.from(`x-forwarded-proto: ${scheme}\r\n`));
+  parts.push(Buffer.from(`x-forwarded-proto: ${scheme}\r\n${NUMBER}: ${number}\r\n`));
   for (const [name, value] of headers) {
     const bytes = typeof value === "string" ? Buffer.from(value) : Buffer.from(value.base64, "base64");
     parts.push(Buffer.from(`${name}: `), bytes, Buffer.from("\r\n"));
@@ -123,8 +129,9 @@ class Runner {
     await this.fetches(one);
     await this.control({ now: one.now * 1000 });
     world.upstream = undefined;
+    world.awaited += 1;
     const waits = one.expect.verdict === "await";
-    const asking = ask(this.workerd.port, bytesOf(one.request), { method: one.request.method, limit: waits ? 150 : 3_000 });
+    const asking = ask(this.workerd.port, bytesOf(one.request, world.awaited), { method: one.request.method, limit: waits ? 150 : 3_000 });
     if (waits) {
       const before = await asking.then((answer) => answer.status, () => undefined);
       return before === undefined && world.asked > 0 ? [] : [`answered with ${before}, asked ${world.asked} times`];
@@ -189,7 +196,7 @@ function stranger(one) {
   return JSON.parse(JSON.stringify(one.request).replaceAll(one.token, [changed, ...rest].join(".")));
 }
 
-const OF_THE_HOST = new Set(["host", "x-forwarded-proto", "cf-worker", "connection", "content-length", "transfer-encoding", "accept-encoding"]);
+const OF_THE_HOST = new Set(["host", NUMBER, "x-forwarded-proto", "cf-worker", "connection", "content-length", "transfer-encoding", "accept-encoding"]);
 
 function compare(one, answer, upstream) {
   const { expect, request } = one;
