@@ -13,7 +13,7 @@ use crate::{
     secret::{SecretText, random_id},
     store::{Store, StoreError},
     user::{User, Username},
-    vault::{KeySetId, Vault},
+    vault::Vault,
 };
 
 const USER_ID_BYTES: usize = 16;
@@ -39,6 +39,9 @@ pub enum AdministrationError {
     /// There is a domain of that name.
     #[error("domain `{0}` already exists")]
     DomainExists(DomainName),
+    /// The vault holds keys for that name already, which sign otherwise than was asked for.
+    #[error("there are keys for domain `{0}` already, and they sign {1}: create it with those")]
+    KeysExist(DomainName, SigningAlgorithm),
     /// There is no domain of that name.
     #[error("unknown domain `{0}`")]
     UnknownDomain(DomainName),
@@ -87,18 +90,39 @@ impl Ports {
         settings: DomainSettings,
     ) -> Result<(Domain, KeySet), AdministrationError> {
         settings.validate()?;
-        let (key_set_id, now) = (KeySetId::random(), self.clock.now());
-        let domain = Domain { name, key_set: key_set_id, settings, created_at: now };
+        let (key_set, now) = (self.vault.id_for(&name), self.clock.now());
+        let domain = Domain { name, key_set, settings, created_at: now, least_generation: 1 };
         if self.store.domain(&domain.name).await?.is_some() {
             return Err(AdministrationError::DomainExists(domain.name));
         }
         let key_set = off_thread(move || KeySet::generate(algorithm, now)).await??;
         // The keys come first: a domain without keys could be seen, keys without one cannot.
-        self.vault.create_key_set(&domain.key_set, &key_set).await?;
+        let key_set = self.first_key_set(&domain, key_set).await?;
         match self.store.create_domain(&domain).await {
             Ok(()) => Ok((domain, key_set)),
             Err(StoreError::AlreadyExists) => Err(AdministrationError::DomainExists(domain.name)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores `fresh` as the domain's first key set; or takes over what a creation has left behind
+    /// that came no further, or what was made beforehand.
+    async fn first_key_set(
+        &self,
+        domain: &Domain,
+        fresh: KeySet,
+    ) -> Result<KeySet, AdministrationError> {
+        match self.vault.create_key_set(&domain.key_set, &fresh).await {
+            Ok(()) => return Ok(fresh),
+            Err(StoreError::AlreadyExists) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let found = self.vault.latest_key_set(&domain.key_set).await?;
+        let found = found.ok_or(StoreError::Damaged("key set"))?;
+        if found.algorithm() == fresh.algorithm() {
+            Ok(found)
+        } else {
+            Err(AdministrationError::KeysExist(domain.name.clone(), found.algorithm()))
         }
     }
 
@@ -214,18 +238,21 @@ impl Ports {
         let generation = key_set.generation;
         let rotated = off_thread(move || key_set.rotate(&settings, now, rotation)).await??;
         let clock = Arc::clone(&self.clock);
-        match self.vault.replace_key_set(&id, generation, &rotated, clock).await {
-            Ok(stored) => Ok(stored),
-            Err(StoreError::Conflict) => Err(AdministrationError::RotatedMeanwhile(name)),
-            Err(error) => Err(error.into()),
-        }
+        let stored = match self.vault.replace_key_set(&id, generation, &rotated, clock).await {
+            Ok(stored) => stored,
+            Err(StoreError::Conflict) => return Err(AdministrationError::RotatedMeanwhile(name)),
+            Err(error) => return Err(error.into()),
+        };
+        // What was withdrawn must not live on in a cache.
+        self.store.require_generation(&name, stored.generation).await?;
+        Ok(stored)
     }
 
     async fn key_set_of(
         &self,
         domain: &Domain,
     ) -> Result<(KeySet, Timestamp), AdministrationError> {
-        let key_set = self.vault.key_set(&domain.key_set).await?;
+        let key_set = self.vault.latest_key_set(&domain.key_set).await?;
         Ok((key_set.ok_or(StoreError::Damaged("key set"))?, self.clock.now()))
     }
 }
@@ -239,7 +266,7 @@ async fn off_thread<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::virtual_time::VirtualClock, sqlite::Sqlite};
+    use crate::{clock::virtual_time::VirtualClock, sqlite::Sqlite, vault::KeySetId};
 
     fn ports() -> (tempfile::TempDir, Ports) {
         let folder = tempfile::tempdir().unwrap();

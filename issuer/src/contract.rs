@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use crate::{
+    account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName, DomainSettings},
+    failed_logins::LoginFailures,
     key::SigningAlgorithm,
     key_set::{KeySet, Rotation},
     session::{EndReason, RefreshHash, Session},
@@ -32,6 +34,8 @@ pub async fn store(store: Arc<dyn Store>) {
     refresh_is_compare_and_set(&*store).await;
     one_racer_wins(Arc::clone(&store)).await;
     disabling_ends_sessions(&*store).await;
+    one_new_password_hash_wins(&*store).await;
+    failed_logins_are_counted(store).await;
 }
 
 /// Holds a vault to its port's promises.
@@ -53,6 +57,12 @@ async fn domains(store: &dyn Store) {
     let again = Domain { created_at: NOW.plus(1), ..shop.clone() };
     assert!(matches!(store.create_domain(&again).await, Err(StoreError::AlreadyExists)));
     assert_eq!(store.domain(&shop.name).await.unwrap().as_ref(), Some(&shop));
+    for (required, least) in [(1, 1), (3, 3), (2, 3)] {
+        store.require_generation(&shop.name, required).await.unwrap();
+        let stored = store.domain(&shop.name).await.unwrap();
+        assert_eq!(stored, Some(Domain { least_generation: least, ..shop.clone() }));
+    }
+    let shop = Domain { least_generation: 3, ..shop };
     assert_eq!(store.domains().await.unwrap(), [blog, shop]);
 }
 
@@ -79,9 +89,11 @@ async fn sessions(store: &dyn Store) {
     let (session, _) = Session::start(&user("shop", "ada"), NOW, 600);
     assert!(store.create_session(&session).await.unwrap());
     assert_eq!(read(store, &session).await, session);
-    let blog: DomainName = "blog".parse().unwrap();
-    assert_eq!(store.session(&blog, &session.id).await.unwrap(), None);
-    assert_eq!(store.session(&session.domain, "unknown").await.unwrap(), None);
+    let (blog, bob): (DomainName, Username) = ("blog".parse().unwrap(), "bob".parse().unwrap());
+    let (shop, ada, id) = (&session.domain, &session.username, &session.id);
+    assert_eq!(store.session(&blog, ada, id).await.unwrap(), None);
+    assert_eq!(store.session(shop, &bob, id).await.unwrap(), None);
+    assert_eq!(store.session(shop, ada, "unknown").await.unwrap(), None);
 
     assert!(store.end_session(&session, EndReason::Logout, NOW.plus(1)).await.unwrap());
     assert!(!store.end_session(&session, EndReason::Reuse, NOW.plus(2)).await.unwrap());
@@ -153,6 +165,49 @@ async fn disabling_ends_sessions(store: &dyn Store) {
     assert!(!store.create_session(&late).await.unwrap());
 }
 
+async fn one_new_password_hash_wins(store: &dyn Store) {
+    let (domain, bob) = ("shop".parse().unwrap(), "bob".parse().unwrap());
+    let stored = async || store.user(&domain, &bob).await.unwrap().unwrap();
+    let (first, next) = (stored().await, PasswordHash("$argon2id$next".to_owned()));
+    assert!(store.replace_password_hash(&first, &next).await.unwrap());
+    let late = PasswordHash("$argon2id$late".to_owned());
+    assert!(!store.replace_password_hash(&first, &late).await.unwrap());
+    let expected = User { password_hash: next, ..first };
+    assert_eq!(stored().await, expected);
+    let nobody = user("shop", "nobody");
+    assert!(!store.replace_password_hash(&nobody, &late).await.unwrap());
+    assert_eq!(store.user(&domain, &nobody.username).await.unwrap(), None);
+}
+
+async fn failed_logins_are_counted(store: Arc<dyn Store>) {
+    let ada = Account::new("shop".parse().unwrap(), "ada");
+    let nobody = Account::new("shop".parse().unwrap(), "no one\n of that name");
+    let read = async |account| store.login_failures(account).await.unwrap();
+    assert_eq!(read(&ada).await, None);
+    let record = |account: Account, after| {
+        let store = Arc::clone(&store);
+        tokio::spawn(
+            async move { store.record_login_failure(&account, NOW.plus(after)).await.unwrap() },
+        )
+    };
+    record(ada.clone(), 0).await.unwrap();
+    let racers: Vec<_> = (1..u64::from(RACERS)).map(|after| record(ada.clone(), after)).collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+    let counted = LoginFailures { since: NOW, count: u32::from(RACERS) };
+    assert_eq!(read(&ada).await, Some(counted));
+    assert_eq!(read(&nobody).await, None);
+    record(nobody.clone(), 0).await.unwrap();
+    assert_eq!(read(&nobody).await, Some(LoginFailures { since: NOW, count: 1 }));
+    record(ada.clone(), LoginFailures::WINDOW_SECONDS).await.unwrap();
+    let later = NOW.plus(LoginFailures::WINDOW_SECONDS);
+    assert_eq!(read(&ada).await, Some(LoginFailures { since: later, count: 1 }));
+    store.forget_login_failures(&ada).await.unwrap();
+    assert_eq!(read(&ada).await, None);
+    store.forget_login_failures(&ada).await.unwrap();
+}
+
 async fn key_sets(vault: &dyn Vault) {
     let (shop, blog) = (KeySetId::random(), KeySetId::random());
     assert_eq!(vault.key_set(&shop).await.unwrap(), None);
@@ -166,8 +221,9 @@ async fn key_sets(vault: &dyn Vault) {
     let second =
         first.rotate(&settings(), NOW, Rotation::Regular).unwrap_or_else(|error| panic!("{error}"));
     let second = vault.replace_key_set(&shop, 1, &second, at(NOW.plus(9))).await.unwrap();
-    assert_eq!(second.next.published_at, NOW.plus(9));
+    assert_eq!(second.next.published_at, NOW.plus(9 + vault.staleness()));
     assert_eq!(vault.key_set(&shop).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(vault.latest_key_set(&shop).await.unwrap().as_ref(), Some(&second));
     let stale = vault.replace_key_set(&shop, 1, &second, at(NOW)).await;
     assert!(matches!(stale, Err(StoreError::Conflict)));
     let nowhere = KeySetId::random();
@@ -198,7 +254,7 @@ async fn one_rotation_wins(vault: Arc<dyn Vault>) {
 }
 
 async fn read(store: &dyn Store, session: &Session) -> Session {
-    store.session(&session.domain, &session.id).await.unwrap().unwrap()
+    store.session(&session.domain, &session.username, &session.id).await.unwrap().unwrap()
 }
 
 /// A clock that stands still.
@@ -222,6 +278,7 @@ fn domain(name: &str) -> Domain {
         key_set: KeySetId::random(),
         settings: settings(),
         created_at: NOW,
+        least_generation: 1,
     }
 }
 

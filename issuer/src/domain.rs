@@ -67,6 +67,9 @@ pub struct Domain {
     pub settings: DomainSettings,
     /// When it was created.
     pub created_at: Timestamp,
+    /// The generation that its key set has reached at least: an older one that some cache holds is
+    /// not to be used.
+    pub least_generation: u64,
 }
 
 /// What an operator chooses for a domain.
@@ -153,7 +156,7 @@ fn check_seconds(
     Err(DomainError::Seconds { setting, actual, minimum, maximum })
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "contract"))]
 impl DomainSettings {
     /// Settings for tests in which only the session's lifetime matters.
     pub(crate) fn sample(session_lifetime: u64) -> Self {

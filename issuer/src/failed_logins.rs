@@ -7,53 +7,68 @@ use std::{
 
 use crate::{account::Account, clock::Timestamp};
 
-/// How many failures an account may have in [`WINDOW_SECONDS`] before its logins are refused
+/// How many failures an account may have in [`LoginFailures::WINDOW_SECONDS`] before its logins are refused
 /// for the rest of them. It is a compromise: whoever knows a name can keep its owner out that
 /// long, and can try some 2900 passwords a day.
 const FAILURES_ALLOWED: u32 = 10;
-const WINDOW_SECONDS: u64 = 300;
 /// A bound on memory, some 2 MB. To get past it, an attacker needs as many password checks.
 const ACCOUNTS_MAX: usize = 10_000;
 
-/// The failed logins of the last minutes, of accounts that exist and of those that do not: a
-/// refusal tells nothing. Kept in memory, by each process for itself.
-#[derive(Default)]
-pub(crate) struct FailedLogins(Mutex<HashMap<Account, Failures>>);
-
-#[derive(Clone, Copy)]
-struct Failures {
-    since: Timestamp,
-    count: u32,
+/// The failed logins of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginFailures {
+    /// When the first of them was.
+    pub since: Timestamp,
+    /// How many there were.
+    pub count: u32,
 }
 
-impl Failures {
+impl LoginFailures {
+    /// For how many seconds failures are remembered.
+    pub const WINDOW_SECONDS: u64 = 300;
+    /// The seconds that their account has to wait, if it does.
+    #[must_use]
+    pub fn wait(self, now: Timestamp) -> Option<u64> {
+        let seconds_left = self.seconds_left(now);
+        (self.count >= FAILURES_ALLOWED && seconds_left > 0).then_some(seconds_left)
+    }
+
+    /// These and one more at `now`; or only that one, when there were none or they are forgotten.
+    #[must_use]
+    pub fn and_one(failures: Option<Self>, now: Timestamp) -> Self {
+        match failures {
+            Some(failures) if failures.seconds_left(now) > 0 => {
+                Self { count: failures.count.saturating_add(1), ..failures }
+            }
+            _ => Self { since: now, count: 1 },
+        }
+    }
+
     /// The seconds until they are forgotten. A clock that was set back forgets them, too.
     fn seconds_left(self, now: Timestamp) -> u64 {
-        WINDOW_SECONDS.saturating_sub(now.0.abs_diff(self.since.0))
+        Self::WINDOW_SECONDS.saturating_sub(now.0.abs_diff(self.since.0))
     }
 }
 
+/// The failed logins of the last minutes, of accounts that exist and of those that do not: a
+/// refusal tells nothing. Kept in the memory of one process.
+#[derive(Default)]
+pub(crate) struct FailedLogins(Mutex<HashMap<Account, LoginFailures>>);
+
 impl FailedLogins {
-    /// The seconds that `account` has to wait, if it does.
-    pub(crate) fn wait(&self, account: &Account, now: Timestamp) -> Option<u64> {
-        let failures = self.accounts().get(account).copied()?;
-        let seconds_left = failures.seconds_left(now);
-        (failures.count >= FAILURES_ALLOWED && seconds_left > 0).then_some(seconds_left)
+    /// What is remembered of an account.
+    pub(crate) fn of(&self, account: &Account) -> Option<LoginFailures> {
+        self.accounts().get(account).copied()
     }
 
     /// Counts a failure.
     pub(crate) fn record(&self, account: &Account, now: Timestamp) {
         let mut accounts = self.accounts();
-        if let Some(failures) = accounts.get_mut(account)
-            && failures.seconds_left(now) > 0
-        {
-            failures.count = failures.count.saturating_add(1);
-            return;
-        }
-        if accounts.len() >= ACCOUNTS_MAX {
+        if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(account) {
             make_room(&mut accounts, now);
         }
-        accounts.insert(account.clone(), Failures { since: now, count: 1 });
+        let failures = LoginFailures::and_one(accounts.get(account).copied(), now);
+        accounts.insert(account.clone(), failures);
     }
 
     /// Forgets the failures of an account that has logged in.
@@ -61,13 +76,13 @@ impl FailedLogins {
         self.accounts().remove(account);
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<Account, Failures>> {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Account, LoginFailures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Drops what is over, or else what will be over first.
-fn make_room(accounts: &mut HashMap<Account, Failures>, now: Timestamp) {
+fn make_room(accounts: &mut HashMap<Account, LoginFailures>, now: Timestamp) {
     accounts.retain(|_, failures| failures.seconds_left(now) > 0);
     if accounts.len() < ACCOUNTS_MAX {
         return;
@@ -88,6 +103,10 @@ mod tests {
         Account::new("shop".parse().unwrap(), name)
     }
 
+    fn wait(failed: &FailedLogins, name: &str, now: Timestamp) -> Option<u64> {
+        failed.of(&account(name))?.wait(now)
+    }
+
     fn fail(failed: &FailedLogins, name: &str, times: u32) {
         for _ in 0..times {
             failed.record(&account(name), NOW);
@@ -97,25 +116,25 @@ mod tests {
     #[test]
     fn ten_failures_are_borne_and_then_forgotten_in_time() {
         let failed = FailedLogins::default();
-        let wait = |after| failed.wait(&account("ada"), NOW.plus(after));
+        let ada = |after| wait(&failed, "ada", NOW.plus(after));
         fail(&failed, "ada", 9);
-        assert_eq!(wait(0), None);
+        assert_eq!(ada(0), None);
         fail(&failed, "ada", 1);
-        assert_eq!((wait(0), wait(299), wait(300)), (Some(300), Some(1), None));
-        assert_eq!(failed.wait(&account("bob"), NOW), None);
+        assert_eq!((ada(0), ada(299), ada(300)), (Some(300), Some(1), None));
+        assert_eq!(wait(&failed, "bob", NOW), None);
         let namesake = Account::new("blog".parse().unwrap(), "ada");
-        assert_eq!(failed.wait(&namesake, NOW), None);
+        assert_eq!(failed.of(&namesake), None);
         failed.record(&account("ada"), NOW.plus(300));
-        assert_eq!(wait(300), None);
+        assert_eq!(ada(300), None);
     }
 
     #[test]
     fn a_login_forgets_them_and_so_does_a_clock_that_was_set_back() {
         let failed = FailedLogins::default();
         fail(&failed, "ada", 10);
-        assert_eq!(failed.wait(&account("ada"), Timestamp(NOW.0 - 300)), None);
+        assert_eq!(wait(&failed, "ada", Timestamp(NOW.0 - 300)), None);
         failed.forget(&account("ada"));
-        assert_eq!(failed.wait(&account("ada"), NOW), None);
+        assert_eq!(failed.of(&account("ada")), None);
     }
 
     #[test]
@@ -131,7 +150,7 @@ mod tests {
         }
         assert_eq!(failed.accounts().len(), ACCOUNTS_MAX);
         assert!(!failed.accounts().contains_key(&account("0")));
-        assert_eq!(failed.wait(&account("ada"), later), Some(300));
+        assert_eq!(wait(&failed, "ada", later), Some(300));
         failed.record(&account("bob"), NOW.plus(1000));
         assert_eq!(failed.accounts().len(), 1);
     }

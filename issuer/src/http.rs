@@ -103,6 +103,10 @@ fn unavailable(refusal: &Refusal) -> Option<Response> {
         Refusal::TooManyAttempts { seconds_left } => {
             Some(answer::too_many(&refusal.to_string(), *seconds_left))
         }
+        Refusal::Failed(failure) if failure.may_pass() => {
+            tracing::warn!(%failure, "request refused for now");
+            Some(answer::retry_later("Try again later"))
+        }
         Refusal::Failed(failure) => {
             tracing::error!(%failure, "request failed");
             Some(message(StatusCode::INTERNAL_SERVER_ERROR, &refusal.to_string()))

@@ -11,7 +11,6 @@ use crate::{
     administration::Ports,
     clock::Timestamp,
     domain::{Domain, DomainName},
-    failed_logins::FailedLogins,
     issuer_url::IssuerUrl,
     key::KeyError,
     key_set::{KeySet, Publication},
@@ -19,7 +18,7 @@ use crate::{
     session::{EndReason, RefreshToken, Session},
     store::StoreError,
     token::{IssuedToken, mint},
-    verification::{self, OwnToken},
+    verification::{self, Claimed, OwnToken},
 };
 
 /// The login service for all domains.
@@ -27,7 +26,6 @@ pub struct Issuer {
     ports: Ports,
     url: IssuerUrl,
     passwords: PasswordChecks,
-    failed_logins: FailedLogins,
     readiness: Readiness,
 }
 
@@ -111,6 +109,14 @@ pub enum Failure {
     Publication,
 }
 
+impl Failure {
+    /// Whether the same request may succeed in a moment.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Busy(_)))
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
@@ -144,13 +150,7 @@ impl Issuer {
     /// An issuer on `ports`, known by `url`.
     #[must_use]
     pub fn new(ports: Ports, url: IssuerUrl) -> Self {
-        Self {
-            ports,
-            url,
-            passwords: PasswordChecks::new(),
-            failed_logins: FailedLogins::default(),
-            readiness: Readiness::default(),
-        }
+        Self { ports, url, passwords: PasswordChecks::new(), readiness: Readiness::default() }
     }
 
     /// How a token of ours stands.
@@ -224,8 +224,15 @@ impl Issuer {
             return Ok(None);
         };
         // Read at every use: another process may have rotated the keys.
-        let key_set = self.ports.vault.key_set(&domain.key_set).await?;
-        Ok(Some((domain, key_set.ok_or(StoreError::Damaged("key set"))?)))
+        let mut key_set = self.ports.vault.key_set(&domain.key_set).await?;
+        let is_old = |key_set: &KeySet| key_set.generation < domain.least_generation;
+        if key_set.as_ref().is_some_and(is_old) {
+            key_set = self.ports.vault.latest_key_set(&domain.key_set).await?;
+        }
+        // One that the domain has left behind may hold a key that was withdrawn.
+        let key_set = key_set.filter(|key_set| !is_old(key_set));
+        let key_set = key_set.ok_or(StoreError::Damaged("key set"))?;
+        Ok(Some((domain, key_set)))
     }
 
     fn mint(
@@ -240,9 +247,15 @@ impl Issuer {
     }
 
     async fn recognize(&self, token: &[u8]) -> Result<Presented, Refusal> {
-        let claimed = verification::claimed_issuer(token).ok_or(Refusal::Token)?;
-        let name = self.url.domain_of(&claimed).ok_or(Refusal::Domain)?;
-        let (domain, key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
+        let Claimed { issuer, key_id } = verification::claimed(token).ok_or(Refusal::Token)?;
+        let name = self.url.domain_of(&issuer).ok_or(Refusal::Domain)?;
+        let (domain, mut key_set) = self.domain(&name).await?.ok_or(Refusal::Domain)?;
+        if !key_set.holds(&key_id) {
+            // It may have come with a rotation that this process does not know of yet.
+            let latest = self.ports.vault.latest_key_set(&domain.key_set).await?;
+            key_set =
+                latest.filter(|latest| latest.generation > key_set.generation).unwrap_or(key_set);
+        }
         let now = self.ports.clock.now();
         let (issuer, audience) = (self.url.of_domain(&name), domain.settings.audience.clone());
         let token = verification::recognize(token, &key_set, issuer, audience, now);
@@ -251,7 +264,10 @@ impl Issuer {
 
     async fn living_session(&self, presented: &Presented) -> Result<Session, Refusal> {
         let Presented { domain, token, now, .. } = presented;
-        let session = self.ports.store.session(&domain.name, &token.session).await?;
+        let Ok(username) = token.username.parse() else {
+            return Err(Refusal::Session);
+        };
+        let session = self.ports.store.session(&domain.name, &username, &token.session).await?;
         let session = session.filter(|session| session.user_id == token.subject);
         match session {
             Some(session) if session.is_alive(*now) => Ok(session),

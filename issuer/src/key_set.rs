@@ -100,6 +100,13 @@ impl KeySet {
         self.current.algorithm
     }
 
+    /// Whether a key of that id is in the set, in whichever state.
+    #[must_use]
+    pub fn holds(&self, key_id: &str) -> bool {
+        let previous = self.previous.iter().map(|previous| &previous.key);
+        [&self.next, &self.current].into_iter().chain(previous).any(|key| key.id == key_id)
+    }
+
     /// Every key, its state and, for replaced ones, until when it counts.
     pub fn keys(
         &self,

@@ -7,6 +7,7 @@
 
 mod account;
 mod administration;
+pub mod aws;
 mod clock;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -31,9 +32,11 @@ mod vault;
 mod verification;
 
 pub use crate::{
+    account::Account,
     administration::{AdministrationError, ListedDomain, Ports},
     clock::{Clock, SystemClock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
+    failed_logins::LoginFailures,
     http::router,
     issuer::{Failure, Identity, Issuer, Refusal, TokenStatus},
     issuer_url::{IssuerUrl, IssuerUrlError},

@@ -24,19 +24,22 @@ use rusqlite::{
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
+    account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    failed_logins::{FailedLogins, LoginFailures},
     key_set::KeySet,
     session::{EndReason, RefreshHash, Session},
     store::{Store, StoreError},
-    user::{User, Username},
+    user::{PasswordHash, User, Username},
     vault::{KeySetId, Vault},
 };
 
 const FILE_NAME: &str = "postern.db";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The store and the vault on one SQLite file.
+/// The store and the vault on one SQLite file; only failed logins are kept in memory, by each
+/// process for itself.
 ///
 /// Reads and writes have a connection each, so that a read does not wait for the disk. Several
 /// processes may have the file open at once: every operation sees what the others committed.
@@ -44,6 +47,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Sqlite {
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
+    failed_logins: Arc<FailedLogins>,
 }
 
 impl Sqlite {
@@ -62,7 +66,8 @@ impl Sqlite {
         schema::migrate(&mut writer)?;
         erasure::erase(&writer);
         let reader = Arc::new(Mutex::new(connect(&file)?));
-        Ok(Self { reader, writer: Arc::new(Mutex::new(writer)) })
+        let writer = Arc::new(Mutex::new(writer));
+        Ok(Self { reader, writer, failed_logins: Arc::default() })
     }
 
     async fn read<T: Send + 'static>(
@@ -120,6 +125,16 @@ impl Store for Sqlite {
         self.read(domains::all).await
     }
 
+    async fn require_generation(
+        &self,
+        domain: &DomainName,
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        let name = domain.clone();
+        self.write(move |connection| domains::require_generation(connection, &name, generation))
+            .await
+    }
+
     async fn create_user(&self, user: &User) -> Result<(), StoreError> {
         let user = user.clone();
         self.write(move |connection| users::insert(connection, &user)).await
@@ -149,6 +164,15 @@ impl Store for Sqlite {
         self.write(move |connection| users::disable(connection, &domain, &username, now)).await
     }
 
+    async fn replace_password_hash(
+        &self,
+        user: &User,
+        next: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let (user, next) = (user.clone(), next.clone());
+        self.write(move |connection| users::replace_password_hash(connection, &user, &next)).await
+    }
+
     async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
         let session = session.clone();
         self.write(move |connection| {
@@ -158,9 +182,14 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn session(&self, domain: &DomainName, id: &str) -> Result<Option<Session>, StoreError> {
-        let (domain, id) = (domain.clone(), id.to_owned());
-        self.read(move |connection| sessions::find(connection, &domain, &id)).await
+    async fn session(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        id: &str,
+    ) -> Result<Option<Session>, StoreError> {
+        let (domain, username, id) = (domain.clone(), username.clone(), id.to_owned());
+        self.read(move |connection| sessions::find(connection, &domain, &username, &id)).await
     }
 
     async fn replace_refresh(
@@ -187,6 +216,24 @@ impl Store for Sqlite {
     ) -> Result<bool, StoreError> {
         let id = session.id.clone();
         self.write(move |connection| sessions::end(connection, &id, reason, now)).await
+    }
+
+    async fn login_failures(&self, account: &Account) -> Result<Option<LoginFailures>, StoreError> {
+        Ok(self.failed_logins.of(account))
+    }
+
+    async fn record_login_failure(
+        &self,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.failed_logins.record(account, now);
+        Ok(())
+    }
+
+    async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError> {
+        self.failed_logins.forget(account);
+        Ok(())
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -345,8 +392,8 @@ mod tests {
         let (folder, sqlite) = open();
         sqlite.writer.blocking_lock().pragma_update(None, "user_version", 99).unwrap();
         let ready = tokio::runtime::Runtime::new().unwrap().block_on(sqlite.ready());
-        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 1 })));
+        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 2 })));
         let reopened = Sqlite::open(&folder.path().join("data"));
-        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 1 })));
+        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 2 })));
     }
 }

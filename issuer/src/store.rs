@@ -5,10 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
+    account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    failed_logins::LoginFailures,
     session::{EndReason, RefreshHash, Session},
-    user::{User, Username},
+    user::{PasswordHash, User, Username},
 };
 
 /// Where domains, users and sessions are kept.
@@ -25,6 +27,14 @@ pub trait Store: Send + Sync {
 
     /// All domains, by name.
     async fn domains(&self) -> Result<Vec<Domain>, StoreError>;
+
+    /// Raises [`Domain::least_generation`] to `generation`, unless it is as high already: from then
+    /// on nobody takes an older key set of the domain for its present one. The domain must exist.
+    async fn require_generation(
+        &self,
+        domain: &DomainName,
+        generation: u64,
+    ) -> Result<(), StoreError>;
 
     /// Adds a user, or fails with [`StoreError::AlreadyExists`]. The domain must exist.
     async fn create_user(&self, user: &User) -> Result<(), StoreError>;
@@ -48,11 +58,24 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
+    /// Puts `next` in the place of the user's password hash if that still is the one that `user` was
+    /// read with, and answers whether it was.
+    async fn replace_password_hash(
+        &self,
+        user: &User,
+        next: &PasswordHash,
+    ) -> Result<bool, StoreError>;
+
     /// Adds a session, unless its user is disabled by now: answers whether it was added.
     async fn create_session(&self, session: &Session) -> Result<bool, StoreError>;
 
-    /// The session of that id in that domain.
-    async fn session(&self, domain: &DomainName, id: &str) -> Result<Option<Session>, StoreError>;
+    /// The session of that id, of that user of that domain.
+    async fn session(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        id: &str,
+    ) -> Result<Option<Session>, StoreError>;
 
     /// Puts `next` in the place of `current`, which becomes the previous one, if the session's
     /// current refresh token still is `current` and the session is alive: of any number of
@@ -76,6 +99,20 @@ pub trait Store: Send + Sync {
         reason: EndReason,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// The failed logins of an account, whether there is such a user or not, as far as they are
+    /// remembered.
+    async fn login_failures(&self, account: &Account) -> Result<Option<LoginFailures>, StoreError>;
+
+    /// Counts a failed login: see [`LoginFailures::and_one`]. Of concurrent calls, each counts.
+    async fn record_login_failure(
+        &self,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets the failed logins of an account.
+    async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError>;
 
     /// Fails unless the storage can be read from and written to. A write must get as far as
     /// those of the other methods do.
@@ -111,6 +148,11 @@ pub enum StoreError {
         /// The folder's permission bits.
         mode: u32,
     },
+    /// The storage does not answer, or asks to be left alone for now, after as many tries as one
+    /// request has time for. It may be another matter in a moment. Whether a write was carried out
+    /// is unknown.
+    #[error("storage does not answer for now: {0}")]
+    Busy(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The storage cannot be reached or refuses to work.
     #[error("storage failed: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -17,16 +17,26 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct OwnToken {
     pub(crate) subject: String,
+    pub(crate) username: String,
     pub(crate) session: String,
     pub(crate) refresh: RefreshToken,
     pub(crate) expires_at: Timestamp,
     pub(crate) expired: bool,
 }
 
-/// The `iss` of a token that is at least well formed. Untrusted: it only chooses the keys.
-pub(crate) fn claimed_issuer(token: &[u8]) -> Option<String> {
+/// What a token says of the key that it wants to be checked with. Untrusted: it only chooses.
+pub(crate) struct Claimed {
+    /// The `iss`, or nothing.
+    pub(crate) issuer: String,
+    /// The `kid`, or nothing.
+    pub(crate) key_id: String,
+}
+
+/// What a token claims that is at least well formed.
+pub(crate) fn claimed(token: &[u8]) -> Option<Claimed> {
     let token = UnverifiedToken::parse(token, MAX_TOKEN_BYTES).ok()?;
-    Some(token.issuer().unwrap_or_default().to_owned())
+    let issuer = token.issuer().unwrap_or_default().to_owned();
+    Some(Claimed { issuer, key_id: token.key_id().unwrap_or_default().to_owned() })
 }
 
 /// The token, if a key of `key_set` signed it for `issuer` and `audience`, be it expired or not.
@@ -57,6 +67,7 @@ impl OwnToken {
     fn read(claims: &Claims) -> Option<Self> {
         Some(Self {
             subject: claims.string("sub")?.to_owned(),
+            username: claims.string("username")?.to_owned(),
             session: claims.string("session")?.to_owned(),
             // A token without one is not refused here: it fails at `/refresh` alone.
             refresh: RefreshToken::presented(claims.string("refresh_token").unwrap_or_default()),

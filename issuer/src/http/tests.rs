@@ -127,8 +127,10 @@ impl Fixture {
     }
 
     async fn session(&self, token: &str) -> Session {
-        let (domain, id) = (claim(token, "domain"), claim(token, "session"));
-        self.ports.store.session(&domain.parse().unwrap(), &id).await.unwrap().unwrap()
+        let [domain, username, id] =
+            ["domain", "username", "session"].map(|name| claim(token, name));
+        let (domain, username) = (domain.parse().unwrap(), username.parse().unwrap());
+        self.ports.store.session(&domain, &username, &id).await.unwrap().unwrap()
     }
 
     /// A token with the claims of `token` but for `changes`, signed by the domain's own key.

@@ -27,17 +27,19 @@ impl Issuer {
         let known = self.ports.store.domain(&name).await?;
         known.ok_or(Refusal::Domain)?;
         let account = Account::new(name.clone(), username);
-        if let Some(seconds_left) = self.failed_logins.wait(&account, self.ports.clock.now()) {
+        let failures = self.ports.store.login_failures(&account).await?;
+        let wait = failures.and_then(|failures| failures.wait(self.ports.clock.now()));
+        if let Some(seconds_left) = wait {
             return Err(Refusal::TooManyAttempts { seconds_left });
         }
         let started = match self.authenticated(&account, username, password).await? {
             Some(user) => self.start_session(&name, &user).await?,
             None => None,
         };
-        if started.is_some() {
-            self.failed_logins.forget(&account);
-        } else {
-            self.failed_logins.record(&account, self.ports.clock.now());
+        if started.is_none() {
+            self.ports.store.record_login_failure(&account, self.ports.clock.now()).await?;
+        } else if failures.is_some() {
+            self.ports.store.forget_login_failures(&account).await?;
         }
         started.ok_or(Refusal::Credentials)
     }

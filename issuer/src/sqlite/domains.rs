@@ -11,12 +11,12 @@ use crate::{
 };
 
 const COLUMNS: &str = "name, key_set, audience, token_lifetime, session_lifetime, jwks_max_age, \
-     created_at";
+     created_at, least_generation";
 
 pub(super) fn insert(connection: &Connection, domain: &Domain) -> Result<(), StoreError> {
     let settings = &domain.settings;
     connection.execute(
-        &format!("INSERT INTO domains ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
+        &format!("INSERT INTO domains ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
         params![
             domain.name.as_str(),
             domain.key_set.as_str(),
@@ -25,6 +25,7 @@ pub(super) fn insert(connection: &Connection, domain: &Domain) -> Result<(), Sto
             to_column(settings.session_lifetime),
             to_column(settings.jwks_max_age),
             to_column(domain.created_at.0),
+            to_column(domain.least_generation),
         ],
     )?;
     Ok(())
@@ -47,6 +48,16 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Domain>, StoreError> {
     statement.query_map([], |row| Ok(domain(row)))?.map(|row| row?).collect()
 }
 
+pub(super) fn require_generation(
+    connection: &Connection,
+    name: &DomainName,
+    generation: u64,
+) -> Result<(), StoreError> {
+    let update = "UPDATE domains SET least_generation = max(least_generation, ?2) WHERE name = ?1";
+    connection.execute(update, params![name.as_str(), to_column(generation)])?;
+    Ok(())
+}
+
 fn domain(row: &Row<'_>) -> Result<Domain, StoreError> {
     let seconds = |column| row.get(column).map(from_column);
     let name: String = row.get("name")?;
@@ -60,5 +71,6 @@ fn domain(row: &Row<'_>) -> Result<Domain, StoreError> {
             jwks_max_age: seconds("jwks_max_age")?,
         },
         created_at: Timestamp(seconds("created_at")?),
+        least_generation: seconds("least_generation")?,
     })
 }

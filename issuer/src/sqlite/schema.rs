@@ -4,7 +4,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::StoreError;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE domains (
@@ -52,12 +52,19 @@ CREATE TABLE key_sets (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Version 2: [`Domain::least_generation`](crate::Domain::least_generation).
+const LEAST_GENERATION: &str =
+    "ALTER TABLE domains ADD COLUMN least_generation INTEGER NOT NULL DEFAULT 1;";
+
 /// Brings the file up to [`VERSION`].
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // Two processes may open a new file at once: the second one waits, then finds it done.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if version(&transaction)? < VERSION {
-        transaction.execute_batch(TABLES)?;
+    let version = version(&transaction)?;
+    for step in [TABLES, LEAST_GENERATION].iter().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    if version < VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     transaction.commit()?;

@@ -9,6 +9,7 @@ use crate::{
     secret::SecretBytes,
     session::{EndReason, RefreshHash, Session},
     store::StoreError,
+    user::Username,
 };
 
 const COLUMNS: &str = "id, domain, user_id, username, created_at, expires_at, ended_at, \
@@ -53,11 +54,14 @@ pub(super) fn clear_old(connection: &Connection, now: Timestamp) -> Result<(), S
 pub(super) fn find(
     connection: &Connection,
     domain: &DomainName,
+    username: &Username,
     id: &str,
 ) -> Result<Option<Session>, StoreError> {
+    let query =
+        format!("SELECT {COLUMNS} FROM sessions WHERE domain = ?1 AND username = ?2 AND id = ?3");
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE domain = ?1 AND id = ?2"))?
-        .query_row([domain.as_str(), id], |row| Ok(session(row)))
+        .prepare_cached(&query)?
+        .query_row([domain.as_str(), username.as_str(), id], |row| Ok(session(row)))
         .optional()?
         .transpose()
 }
@@ -174,7 +178,7 @@ mod tests {
         assert_eq!(left(31 * DAY), 41);
         assert_eq!(left(31 * DAY + 1), 9);
         assert_eq!(left(31 * DAY + 1), 1);
-        assert!(find(&connection, &user.domain, &young.id).unwrap().is_some());
+        assert!(find(&connection, &user.domain, &user.username, &young.id).unwrap().is_some());
         assert_eq!(left(32 * DAY), 0);
     }
 }

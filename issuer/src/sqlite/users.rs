@@ -63,6 +63,18 @@ pub(super) fn disable(
     Ok(true)
 }
 
+pub(super) fn replace_password_hash(
+    connection: &Connection,
+    user: &User,
+    next: &PasswordHash,
+) -> Result<bool, StoreError> {
+    let replaced = connection.execute(
+        "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2",
+        params![user.id, user.password_hash.0, next.0],
+    )?;
+    Ok(replaced == 1)
+}
+
 fn user(row: &Row<'_>) -> Result<User, StoreError> {
     let domain: String = row.get("domain")?;
     let username: String = row.get("username")?;
