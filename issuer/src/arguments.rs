@@ -10,12 +10,30 @@ use postern_issuer::{DomainName, IssuerUrl, Origin, SigningAlgorithm, Username};
 #[derive(Parser)]
 #[command(name = "postern", version)]
 pub(crate) struct Arguments {
-    /// Folder of the database; made if it is missing.
-    #[arg(long, global = true, env = "POSTERN_DATA_DIR", default_value = "./postern-data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Place,
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Where the data is.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// Folder of the database; made if it is missing.
+    #[arg(long, global = true, env = "POSTERN_DATA_DIR", default_value = "./postern-data")]
+    pub(crate) data_dir: PathBuf,
+    /// The data is on AWS, not in a folder: in a `DynamoDB` table, and the keys in Secrets Manager.
+    ///
+    /// Region and credentials are found as all AWS tools find them.
+    #[arg(long, global = true)]
+    pub(crate) aws: bool,
+    /// The `DynamoDB` table, with `--aws`.
+    #[arg(long, global = true, env = "POSTERN_TABLE", value_name = "NAME")]
+    pub(crate) table: Option<String>,
+    /// What the names of the domains' secrets begin with, with `--aws`, such as `postern/prod/`.
+    #[arg(long, global = true, env = "POSTERN_SECRET_PREFIX", value_name = "PREFIX")]
+    pub(crate) secret_prefix: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -44,6 +62,9 @@ pub(crate) enum StoredCommand {
     /// List and rotate a domain's keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make the `DynamoDB` table, where no template does.
+    #[command(subcommand)]
+    Table(TableCommand),
     /// Run the service.
     Serve(Serve),
 }
@@ -75,6 +96,19 @@ pub(crate) struct CreateDomain {
     /// How long caches may keep the published keys, 1 second to 24 hours.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) jwks_max_age: u64,
+    /// ARN of the function that rotates the domain's keys from now on, with `--aws`.
+    #[arg(long, env = "POSTERN_ROTATION_FUNCTION", value_name = "ARN")]
+    pub(crate) rotation_function: Option<String>,
+    /// How often it does, 1 to 1000 days.
+    #[arg(long, value_name = "DAYS", default_value_t = 30,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rotation_days: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TableCommand {
+    /// Create it, with on-demand capacity, expiry of old rows and point-in-time recovery.
+    Create,
 }
 
 #[derive(Subcommand)]

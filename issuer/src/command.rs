@@ -3,25 +3,25 @@
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},
-    path::Path,
     process::ExitCode,
     sync::Arc,
 };
 
 use postern_issuer::{
-    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, Sqlite, SystemClock, router,
+    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, router,
     serve, stop_signal,
 };
 use tokio::net::TcpListener;
 
 use crate::{
     arguments::{
-        Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Serve, StoredCommand,
-        UserCommand, UserOfDomain,
+        Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Place, Serve, StoredCommand,
+        TableCommand, UserCommand, UserOfDomain,
     },
     explain,
     log_writer::{FlushOnDrop, LogWriter},
     password_prompt::read_password,
+    place::Opened,
     policy_command,
     table::table,
 };
@@ -29,24 +29,27 @@ use crate::{
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Runs one command to its end. Only what stands on the data opens it, or makes it.
-pub(crate) fn run(Arguments { data_dir, command }: Arguments) -> Outcome<ExitCode> {
+pub(crate) fn run(Arguments { place, command }: Arguments) -> Outcome<ExitCode> {
     match command {
         Command::Policy(command) => policy_command::run(command),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Stored(command) => run_stored(&data_dir, command).map(|()| ExitCode::SUCCESS),
+        Command::Stored(command) => run_stored(place, command).map(|()| ExitCode::SUCCESS),
     }
 }
 
-fn run_stored(data_dir: &Path, command: StoredCommand) -> Outcome {
+fn run_stored(place: Place, command: StoredCommand) -> Outcome {
     // For every such command: what a rotation could not erase, say, has to be told.
     let _flush = start_log()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(dispatch(open(data_dir)?, command))
+    runtime.block_on(async { dispatch(place.open().await?, command).await })
 }
 
-async fn dispatch(ports: Ports, command: StoredCommand) -> Outcome {
+async fn dispatch(opened: Opened, command: StoredCommand) -> Outcome {
+    let ports = opened.ports.clone();
     match command {
-        StoredCommand::Domain(DomainCommand::Create(domain)) => create_domain(&ports, domain).await,
+        StoredCommand::Domain(DomainCommand::Create(domain)) => {
+            create_domain(&opened, domain).await
+        }
         StoredCommand::Domain(DomainCommand::List) => list_domains(&ports).await,
         StoredCommand::User(UserCommand::Create(user)) => create_user(&ports, user).await,
         StoredCommand::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
@@ -55,27 +58,37 @@ async fn dispatch(ports: Ports, command: StoredCommand) -> Outcome {
         StoredCommand::Keys(KeysCommand::Rotate { domain, force, compromised }) => {
             rotate_keys(&ports, &domain, rotation(force, compromised)).await
         }
+        StoredCommand::Table(TableCommand::Create) => create_table(&opened).await,
         StoredCommand::Serve(settings) => run_service(ports, settings).await,
     }
 }
 
-fn open(data_dir: &Path) -> Outcome<Ports> {
-    let sqlite = Sqlite::open(data_dir)
-        .map_err(|error| format!("cannot open the data in `{}`: {error}", data_dir.display()))?;
-    let clock = Arc::new(SystemClock);
-    Ok(Ports { store: Arc::new(sqlite.clone()), vault: Arc::new(sqlite), clock })
-}
-
-async fn create_domain(ports: &Ports, domain: CreateDomain) -> Outcome {
+async fn create_domain(opened: &Opened, domain: CreateDomain) -> Outcome {
+    let rotation = match domain.rotation_function {
+        Some(function) => Some((opened.aws("`--rotation-function`")?, function)),
+        None => None,
+    };
     let settings = DomainSettings {
         audience: domain.audience.unwrap_or_else(|| domain.name.to_string()),
         token_lifetime: domain.token_lifetime,
         session_lifetime: domain.session_lifetime,
         jwks_max_age: domain.jwks_max_age,
     };
-    let (domain, key_set) = ports.create_domain(domain.name, domain.alg, settings).await?;
+    let days = domain.rotation_days;
+    let (domain, key_set) = opened.ports.create_domain(domain.name, domain.alg, settings).await?;
     let (algorithm, key_id) = (key_set.algorithm(), &key_set.current.id);
-    print(&format!("created domain `{}`: signs {algorithm} with key `{key_id}`\n", domain.name))
+    print(&format!("created domain `{}`: signs {algorithm} with key `{key_id}`\n", domain.name))?;
+    let Some((aws, function)) = rotation else {
+        return Ok(());
+    };
+    aws.schedule_rotation(&domain.key_set, &function, days).await?;
+    print(&format!("`{function}` rotates its keys every `{days}` days\n"))
+}
+
+async fn create_table(opened: &Opened) -> Outcome {
+    let aws = opened.aws("`table create`")?;
+    aws.create_table().await?;
+    print(&format!("created table `{}`\n", aws.table()))
 }
 
 async fn list_domains(ports: &Ports) -> Outcome {

@@ -5,6 +5,7 @@ mod command;
 mod explain;
 mod log_writer;
 mod password_prompt;
+mod place;
 mod policy_command;
 mod policy_import;
 mod table;

@@ -42,3 +42,58 @@ pub async fn sdk_config() -> SdkConfig {
         .load()
         .await
 }
+
+/// What the issuer keeps on AWS.
+pub struct Aws {
+    config: SdkConfig,
+    table: String,
+    secret_prefix: String,
+}
+
+impl Aws {
+    /// The table of that name, and the secrets whose names begin with `secret_prefix`. Nothing is
+    /// asked for yet.
+    pub async fn connect(table: String, secret_prefix: String) -> Self {
+        Self { config: sdk_config().await, table, secret_prefix }
+    }
+
+    /// The ports on both.
+    #[must_use]
+    pub fn ports(&self, clock: Arc<dyn Clock>) -> Ports {
+        let store = Arc::new(DynamoDb::new(&self.config, self.table.clone()));
+        Ports { store, vault: Arc::new(self.vault()), clock }
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Makes the table.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyExists`], or a failure of the storage.
+    pub async fn create_table(&self) -> Result<(), StoreError> {
+        dynamodb::create_table(&self.config, &self.table).await
+    }
+
+    /// Lets `function`, an ARN, rotate a key set every so many days, for the first time then.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the storage.
+    pub async fn schedule_rotation(
+        &self,
+        key_set: &KeySetId,
+        function: &str,
+        days: u16,
+    ) -> Result<(), StoreError> {
+        self.vault().schedule_rotation(key_set, function, days).await
+    }
+
+    fn vault(&self) -> SecretsManager {
+        SecretsManager::new(&self.config, self.secret_prefix.clone())
+    }
+}

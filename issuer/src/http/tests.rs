@@ -5,6 +5,7 @@ mod key_set;
 mod login;
 mod refresh;
 mod routes;
+mod stale_keys;
 mod token_routes;
 
 use axum::{
