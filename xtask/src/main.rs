@@ -2,6 +2,7 @@
 //!
 //! Only the standard library, so that the first command on a fresh clone starts in seconds.
 
+mod aws;
 mod bench;
 mod browser;
 mod build;
@@ -12,9 +13,11 @@ mod javascript;
 mod npm;
 mod npm_package;
 mod peers;
+mod pipelines;
 mod setup;
 mod soak;
 mod steps;
+mod system;
 mod test;
 mod vectors;
 mod wasm;
@@ -42,6 +45,8 @@ usage: cargo xtask <command> [options]
       --port-worker N     the Worker's port (8787)
   test [filter]   format, lints, documentation, licences, builds and every test;
                   a filter narrows the tests by name, as nextest understands it
+      --unit              the checks, and the tests that start no other program
+      --integration       the other tests, without the checks
   soak [--minutes N]  load on a real Envoy for 10 minutes, while keys rotate, the issuer is
                   killed and sessions are revoked: non-zero at a wrong verdict, or
                   where memory grows. A minute of it is one of the tests
