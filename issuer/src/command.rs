@@ -8,8 +8,7 @@ use std::{
 };
 
 use postern_issuer::{
-    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, router,
-    serve, stop_signal,
+    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, router, serve, stop_signal,
 };
 use tokio::net::TcpListener;
 

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use crate::npm::PLAYWRIGHT;
 use crate::setup::{answers, together};
-use crate::steps::{Failure, execute, read_stdout, step};
+use crate::steps::{Failure, execute, step};
+use crate::system;
 use crate::workspace::Workspace;
 
 /// Where a user says that Chromium is.
@@ -48,9 +49,7 @@ pub(crate) fn program(workspace: &Workspace) -> Option<PathBuf> {
 
 fn install_chromium(workspace: &Workspace) -> Result<(), Failure> {
     // Either may fail where the other one helps.
-    if is_root(workspace) && answers("apt-get", "--version") {
-        let _ = install_for_the_system(workspace);
-    }
+    system::try_to_install(workspace, "chromium");
     if program(workspace).is_none() && PLAYWRIGHT.are_there(workspace) {
         let _ = download(workspace);
     }
@@ -59,15 +58,6 @@ fn install_chromium(workspace: &Workspace) -> Result<(), Failure> {
             "Chromium is missing; install it (Debian: `apt install chromium`), or name it in \
              {VARIABLE}"
         ))
-    })
-}
-
-fn install_for_the_system(workspace: &Workspace) -> Result<(), Failure> {
-    step("Installing Debian's chromium by apt-get (outside this folder)", || {
-        execute(workspace.command("apt-get").args(["update", "--quiet=2"]))?;
-        let options = ["install", "--quiet=2", "--yes", "--no-install-recommends", "chromium"];
-        let mut install = workspace.command("apt-get");
-        execute(install.args(options).env("DEBIAN_FRONTEND", "noninteractive"))
     })
 }
 
@@ -94,10 +84,6 @@ fn folders(parent: &Path, prefix: &str) -> Vec<PathBuf> {
 
 fn downloads(workspace: &Workspace) -> PathBuf {
     workspace.tools().join("browser/downloads")
-}
-
-fn is_root(workspace: &Workspace) -> bool {
-    read_stdout(workspace.command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
 /// Tells a test command where the browser is and what drives it.

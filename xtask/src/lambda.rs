@@ -1,8 +1,10 @@
 //! The program of the Lambda functions, in `dist/aws/`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::aws;
 use crate::build::install;
 use crate::setup;
 use crate::steps::{Failure, execute, step};
@@ -28,7 +30,7 @@ pub(crate) const MAX_PACKAGE_KIB: u64 = 8 * 1024;
 
 /// `cargo xtask build --aws`
 pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
-    setup::aws_tools(workspace)?;
+    aws::install(workspace)?;
     for architecture in [ARM64, X86_64] {
         package(workspace, &architecture)?;
     }
@@ -48,13 +50,12 @@ pub(crate) fn package(
     setup::target(workspace, target)?;
     step(&format!("Building the Lambda functions ({name}, release)"), || {
         let built = workspace.root().join("target/lambda-packages").join(name);
-        let venv = workspace.tools().join("venv/bin");
-        let mut command = workspace.command(venv.join("cargo-lambda"));
+        let mut command = workspace.command(aws::program(workspace, "cargo-lambda"));
         command.args(["lambda", "build", "--release", "--locked", "--target", target]);
         command.args(["--package", "postern-issuer", "--bin", "postern-lambda"]);
         command.arg("--lambda-dir").arg(&built).arg("--flatten").arg("postern-lambda");
         // Where it finds Zig.
-        execute(command.env("PATH", with_folder_first(&venv)?))?;
+        execute(command.env("PATH", path(&workspace.venv().join("bin"))?))?;
         let program = folder.join("bootstrap");
         install(&built.join("bootstrap"), &program)?;
         zip(workspace, &program, &folder.join("postern.zip"))?;
@@ -64,7 +65,7 @@ pub(crate) fn package(
 
 /// A zip with the program, which may be run when it is unpacked.
 fn zip(workspace: &Workspace, program: &Path, package: &Path) -> Result<(), Failure> {
-    let python = workspace.tools().join("venv/bin/python");
+    let python = aws::program(workspace, "python");
     let fresh = package.with_extension("new");
     let words = ["-m", "zipfile", "-c"];
     execute(workspace.command(python).args(words).arg(&fresh).arg(program))?;
@@ -73,7 +74,8 @@ fn zip(workspace: &Workspace, program: &Path, package: &Path) -> Result<(), Fail
         .map_err(|error| Failure::new(format!("cannot remove `{}`: {error}", fresh.display())))
 }
 
-fn with_folder_first(folder: &Path) -> Result<std::ffi::OsString, Failure> {
+/// The user's `PATH`, and before it a folder.
+fn path(folder: &Path) -> Result<OsString, Failure> {
     let others = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&others));
     std::env::join_paths(folders).map_err(|error| Failure::new(format!("PATH: {error}")))

@@ -2,6 +2,7 @@
 //!
 //! Only the standard library, so that the first command on a fresh clone starts in seconds.
 
+mod aws;
 mod bench;
 mod browser;
 mod build;
@@ -9,12 +10,15 @@ mod counts;
 mod demo;
 mod fuzz;
 mod javascript;
+mod lambda;
 mod npm;
 mod npm_package;
 mod peers;
+mod pipelines;
 mod setup;
 mod soak;
 mod steps;
+mod system;
 mod test;
 mod vectors;
 mod wasm;
@@ -33,6 +37,8 @@ usage: cargo xtask <command> [options]
   setup           install what the other commands need, into `.tools/`
   build           leave what ships in `dist/`: the Envoy filter, the Worker, the npm package
                   and the issuer
+      --aws               only the Lambda functions' program, for both architectures, in
+                          `dist/aws/`
   demo [options]  start issuer, Envoy, the Worker and an upstream, and show a tour of them
       --once              exit after the tour, non-zero at the first surprise
       --port-gate N       Envoy's port (10000)
@@ -42,6 +48,8 @@ usage: cargo xtask <command> [options]
       --port-worker N     the Worker's port (8787)
   test [filter]   format, lints, documentation, licences, builds and every test;
                   a filter narrows the tests by name, as nextest understands it
+      --unit              the checks, and the tests that start no other program
+      --integration       the other tests, without the checks
   soak [--minutes N]  load on a real Envoy for 10 minutes, while keys rotate, the issuer is
                   killed and sessions are revoked: non-zero at a wrong verdict, or
                   where memory grows. A minute of it is one of the tests
@@ -101,6 +109,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     match command.as_str() {
         "help" => print!("{USAGE}"),
         "setup" => no_options(options).and_then(|()| setup::run(&workspace))?,
+        "build" if options == ["--aws"] => lambda::ship(&workspace)?,
         "build" => no_options(options).and_then(|()| build::ship(&workspace))?,
         "demo" => demo::run(&workspace, options)?,
         "test" => test::run(&workspace, options)?,

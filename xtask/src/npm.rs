@@ -17,6 +17,10 @@ pub(crate) const JOSE: Packages =
 pub(crate) const ISTIO_SCHEMAS: Packages =
     Packages { main: "@kubernetes-models/istio", source: "tests/istio", folder: "istio" };
 
+/// What the pipelines are linted with.
+pub(crate) const PIPELINE_LINTS: Packages =
+    Packages { main: "npm-groovy-lint", source: "tests/pipelines", folder: "pipelines" };
+
 /// What makes the filter's module smaller.
 pub(crate) const BINARYEN: Packages =
     Packages { main: "binaryen", source: "filter", folder: "binaryen" };

@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 const PINS: [&str; 2] = ["cryptography==50.0.2", "joserfc==1.8.0"];
 
 /// Set-up's note of what it installed of [`PINS`].
-const STAMP: &str = "peers.txt";
+pub(crate) const STAMP: &str = "peers.txt";
 
 /// Installs both, each whether or not the other can be had.
 ///

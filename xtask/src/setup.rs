@@ -5,9 +5,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::aws;
 use crate::browser;
 use crate::npm;
 use crate::peers;
+use crate::pipelines;
 use crate::steps::{Failure, execute, read_stdout, step};
 use crate::vectors;
 use crate::workspace::Workspace;
@@ -39,6 +41,8 @@ pub(crate) fn run_for_tests(workspace: &Workspace) -> Result<(), Failure> {
         run_all(workspace),
         vectors::fetch(workspace),
         peers::install(workspace),
+        aws::install(workspace),
+        pipelines::install(workspace),
         npm::ISTIO_SCHEMAS.install(workspace),
         browser::install(workspace),
         npm::WRANGLER.install(workspace),
@@ -70,29 +74,32 @@ pub(crate) fn missing(workspace: &Workspace) -> Vec<&'static str> {
 /// # Errors
 /// When neither the target is there nor rustup can add it.
 pub(crate) fn wasm_target(workspace: &Workspace) -> Result<(), Failure> {
-    if has_wasm_target(workspace) {
+    target(workspace, WASM_TARGET)
+}
+
+/// The same, for any target.
+///
+/// # Errors
+/// When neither the target is there nor rustup can add it.
+pub(crate) fn target(workspace: &Workspace, target: &str) -> Result<(), Failure> {
+    if has_target(workspace, target) {
         return Ok(());
     }
     if !answers("rustup", "--version") {
         return Err(Failure::new(format!(
-            "this Rust has no `{WASM_TARGET}` target and there is no `rustup` to add it; install \
+            "this Rust has no `{target}` target and there is no `rustup` to add it; install \
              Rust from https://rustup.rs, or your system's package of that target"
         )));
     }
-    step(&format!("Adding `{WASM_TARGET}` to the Rust toolchain (outside this folder)"), || {
-        execute(workspace.command("rustup").args(["target", "add", WASM_TARGET]))
+    step(&format!("Adding `{target}` to the Rust toolchain (outside this folder)"), || {
+        execute(workspace.command("rustup").args(["target", "add", target]))
     })
 }
 
-fn has_wasm_target(workspace: &Workspace) -> bool {
+fn has_target(workspace: &Workspace, target: &str) -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    read_stdout(workspace.command(rustc).args([
-        "--print",
-        "target-libdir",
-        "--target",
-        WASM_TARGET,
-    ]))
-    .is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+    read_stdout(workspace.command(rustc).args(["--print", "target-libdir", "--target", target]))
+        .is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }
 
 fn programs(workspace: &Workspace) -> Result<(), Failure> {
@@ -102,7 +109,7 @@ fn programs(workspace: &Workspace) -> Result<(), Failure> {
     let venv = create_venv(workspace)?;
     // One by one: where one of them has no wheel, the others still serve.
     let refused: Vec<&str> =
-        PINS.into_iter().filter(|pin| install(workspace, &venv, pin).is_err()).collect();
+        PINS.into_iter().filter(|pin| install(workspace, &venv, &[pin]).is_err()).collect();
     link_programs(workspace, &venv)?;
     if !refused.is_empty() {
         return Err(Failure::new(format!("could not install {}", refused.join(", "))));
@@ -110,13 +117,14 @@ fn programs(workspace: &Workspace) -> Result<(), Failure> {
     stamp(workspace, "pins.txt", &PINS)
 }
 
-/// Installs packages that are not programs, unless the stamp says that they are there.
+/// Installs packages that go together, unless the stamp says that they are there.
 pub(crate) fn packages(workspace: &Workspace, name: &str, pins: &[&str]) -> Result<(), Failure> {
     if is_stamped(workspace, name, pins) {
         return Ok(());
     }
     let venv = create_venv(workspace)?;
-    pins.iter().try_for_each(|pin| install(workspace, &venv, pin))?;
+    // At once: pip looks for versions that fit all of them, and is faster.
+    install(workspace, &venv, pins)?;
     stamp(workspace, name, pins)
 }
 
@@ -130,16 +138,16 @@ fn stamp(workspace: &Workspace, name: &str, pins: &[&str]) -> Result<(), Failure
     fs::write(workspace.tools().join(name), pins.join("\n")).map_err(cannot_write)
 }
 
-fn install(workspace: &Workspace, venv: &Path, pin: &str) -> Result<(), Failure> {
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin];
-    step(&format!("Installing {pin} into .tools/"), || {
-        execute(workspace.command(venv.join("bin/python")).args(pip))
+fn install(workspace: &Workspace, venv: &Path, pins: &[&str]) -> Result<(), Failure> {
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    step(&format!("Installing {} into .tools/", pins.join(", ")), || {
+        execute(workspace.command(venv.join("bin/python")).args(pip).args(pins))
     })
 }
 
 fn create_venv(workspace: &Workspace) -> Result<PathBuf, Failure> {
     fs::create_dir_all(workspace.tools()).map_err(cannot_write)?;
-    let venv = workspace.tools().join("venv");
+    let venv = workspace.venv();
     if answers(venv.join("bin/python"), "--version") && venv.join("bin/pip").exists() {
         return Ok(venv);
     }
@@ -147,7 +155,7 @@ fn create_venv(workspace: &Workspace) -> Result<PathBuf, Failure> {
         return Err(Failure::new("`python3` is missing; install Python 3.9 or newer"));
     }
     // A new environment has nothing of what the old one had.
-    for stamp in ["pins.txt", "peers.txt"] {
+    for stamp in ["pins.txt", peers::STAMP, aws::STAMP] {
         let _ = fs::remove_file(workspace.tools().join(stamp));
     }
     step("Creating a Python environment in .tools/venv", || {

@@ -3,14 +3,17 @@
 use std::process::Command;
 use std::time::Instant;
 
+use crate::aws;
 use crate::browser;
 use crate::build;
 use crate::counts::{Counts, of_cargo_test, of_nextest};
 use crate::fuzz;
 use crate::javascript;
+use crate::lambda;
 use crate::npm;
 use crate::npm_package;
 use crate::peers;
+use crate::pipelines;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{
     Failure, Stream, Transcript, bold, coloured, execute, read_stdout, seconds, step, tee,
@@ -19,7 +22,7 @@ use crate::vectors;
 use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
-const NEEDS: [(&str, &str); 7] = [
+const NEEDS: [(&str, &str); 8] = [
     ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
     (PEERS, "package(postern-tests) & binary(differential)"),
@@ -27,6 +30,8 @@ const NEEDS: [(&str, &str); 7] = [
     (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
     (WRANGLER, "package(postern-tests) & (binary(worker) | test(/workerd/))"),
     (PACKAGE_TOOLS, "package(postern-tests) & test(/(^|::)npm::/)"),
+    // What templates and pipelines hold is read from the files.
+    (aws::TOOLS, "package(postern-tests) & binary(aws) & not test(/^(pipelines|template)::/)"),
 ];
 
 /// What verdicts are compared with.
@@ -50,14 +55,49 @@ const VECTORS: &str = "the folder of test vectors (POSTERN_VECTORS)";
 /// Most that the filter may weigh, in KiB.
 const MAX_FILTER_KIB: u64 = 700;
 
-/// `cargo xtask test [filter]`
-pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failure> {
-    if let Some(option) = filter.iter().find(|word| word.starts_with('-')) {
-        return Err(Failure::Usage(format!("`test` has no option `{option}`")));
+/// Which part of the tests a pipeline's stage runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Everything.
+    Whole,
+    /// The checks, and what needs no program but ours.
+    Unit,
+    /// What starts real programs and emulated services.
+    Integration,
+}
+
+impl Part {
+    /// Takes the option that names it from the command line.
+    fn of(words: &[String]) -> Result<(Self, &[String]), Failure> {
+        let (part, filter) = match words.split_first() {
+            Some((word, rest)) if word == "--unit" => (Self::Unit, rest),
+            Some((word, rest)) if word == "--integration" => (Self::Integration, rest),
+            _ => (Self::Whole, words),
+        };
+        match filter.iter().find(|word| word.starts_with('-')) {
+            Some(option) => Err(Failure::Usage(format!("`test` has no option `{option}`"))),
+            None => Ok((part, filter)),
+        }
     }
+
+    /// A nextest filter.
+    fn tests(self) -> &'static str {
+        match self {
+            Self::Whole => "all()",
+            Self::Unit => "not package(postern-tests)",
+            Self::Integration => "package(postern-tests)",
+        }
+    }
+}
+
+/// `cargo xtask test [--unit|--integration] [filter]`
+pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<(), Failure> {
+    let (part, filter) = Part::of(words)?;
     let start = Instant::now();
     let missing = prepare(workspace)?;
-    checks(workspace, &missing)?;
+    if part != Part::Integration {
+        checks(workspace, &missing)?;
+    }
     let wasm = build::filter(workspace)?;
     let core = build::core_module(workspace)?;
     let package = npm_package::build(workspace)?;
@@ -69,22 +109,30 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<(), Failur
         // Whoever embeds the core has nothing to supply: no clock, no randomness, no I/O.
         build::check_imports(&core, |_| false)
     })?;
+    let functions = if missing.contains(&aws::TOOLS) {
+        None
+    } else {
+        Some(lambda::package(workspace, &lambda::X86_64)?)
+    };
     let heading = "Building the programs and their tests";
     let programs = build::programs(workspace, heading, &["--bins", "--tests"])?;
     let clock = build::clock(workspace)?;
     let mut counts = Counts::default();
-    if filter.is_empty() {
+    if filter.is_empty() && part != Part::Integration {
         counts += doc_tests(workspace)?;
         counts += es256k_tests(workspace)?;
         fuzz::run(workspace, &missing)?;
     }
-    let mut nextest = nextest(workspace, "run", &missing);
+    let mut nextest = nextest(workspace, "run", part, &missing);
     nextest.args(["--no-fail-fast", "--color", if coloured() { "always" } else { "never" }]);
     nextest.args(filter).env("POSTERN_BIN", programs.issuer).env("POSTERN_FILTER_WASM", wasm);
     nextest.env("POSTERN_CLOCK", clock).env("POSTERN_NPM_PACKAGE", package);
     nextest.env("POSTERN_WORKER", worker);
+    if let Some(program) = functions {
+        nextest.env("POSTERN_LAMBDA", program);
+    }
     let transcript = step("Running the tests (nextest)", || tee(&mut nextest, Stream::Stderr))?;
-    conclude(workspace, transcript, counts, &missing, start)
+    conclude(workspace, transcript, counts, part, &missing, start)
 }
 
 /// Installs what is missing; in CI, or where nothing could be tested at all, that it cannot
@@ -116,6 +164,8 @@ fn prepare(workspace: &Workspace) -> Result<Vec<&'static str>, Failure> {
     if !npm::PACKAGE.are_there(workspace) {
         missing.push(PACKAGE_TOOLS);
     }
+    missing.extend(aws::missing(workspace));
+    missing.extend(pipelines::missing(workspace));
     if missing.contains(&"cargo-nextest") {
         return Err(Failure::new("`cargo-nextest` is missing: it runs the tests"));
     }
@@ -150,6 +200,8 @@ fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
             execute(deny.args(["--log-level", "error"]).args(words))
         })?;
     }
+    aws::lint(workspace, missing)?;
+    pipelines::lint(workspace, missing)?;
     let wasm =
         format!("clippy --locked --package postern-filter --target {WASM_TARGET} -- -D warnings");
     cargo("Checking the filter's lints (clippy, wasm)", &wasm)?;
@@ -179,19 +231,25 @@ fn es256k_tests(workspace: &Workspace) -> Result<Counts, Failure> {
 }
 
 /// A nextest command that leaves out what cannot run here.
-fn nextest(workspace: &Workspace, verb: &str, missing: &[&str]) -> Command {
+fn nextest(workspace: &Workspace, verb: &str, part: Part, missing: &[&str]) -> Command {
+    let mut command = nextest_command(workspace, verb);
+    let lacking = NEEDS.iter().filter(|(what, _)| missing.contains(what));
+    let left_out = lacking.map(|(_, tests)| format!("not ({tests})"));
+    let chosen: Vec<String> = [part.tests().to_owned()].into_iter().chain(left_out).collect();
+    command.args(["-E", &chosen.join(" & ")]);
+    command
+}
+
+fn nextest_command(workspace: &Workspace, verb: &str) -> Command {
     let mut command = workspace.command(workspace.tool("cargo-nextest"));
     command.args(["nextest", verb, "--locked", "--workspace"]);
     command.env("POSTERN_ENVOY", workspace.tool("envoy"));
     command.env("POSTERN_VECTORS", workspace.vectors());
     command.env("POSTERN_WORKER_TOOLS", npm::WRANGLER.folder(workspace));
     command.env("POSTERN_NPM_TOOLS", npm::PACKAGE.folder(workspace));
+    // Here are `ministack`, `moto_server`, and the `python` that has their packages.
+    command.env("POSTERN_AWS_TOOLS", workspace.venv().join("bin"));
     browser::tell(workspace, &mut command);
-    let lacking = NEEDS.iter().filter(|(what, _)| missing.contains(what));
-    let left_out: Vec<String> = lacking.map(|(_, tests)| format!("not ({tests})")).collect();
-    if !left_out.is_empty() {
-        command.args(["-E", &left_out.join(" & ")]);
-    }
     command
 }
 
@@ -199,6 +257,7 @@ fn conclude(
     workspace: &Workspace,
     transcript: Transcript,
     mut counts: Counts,
+    part: Part,
     missing: &[&str],
     start: Instant,
 ) -> Result<(), Failure> {
@@ -211,7 +270,7 @@ fn conclude(
         eprintln!("missing: {program}");
     }
     for (_, tests) in NEEDS.iter().filter(|(what, _)| missing.contains(what)) {
-        list_left_out(workspace, tests)?;
+        list_left_out(workspace, part, tests)?;
     }
     eprintln!("everything took {}", seconds(start.elapsed()));
     let Counts { passed, failed, skipped } = counts;
@@ -221,9 +280,10 @@ fn conclude(
 }
 
 /// Names the tests that nextest counted as skipped because something is missing.
-fn list_left_out(workspace: &Workspace, tests: &str) -> Result<(), Failure> {
-    let mut list = nextest(workspace, "list", &[]);
-    let names = read_stdout(list.args(["-E", tests, "--message-format", "oneline"]))?;
+fn list_left_out(workspace: &Workspace, part: Part, tests: &str) -> Result<(), Failure> {
+    let tests = format!("({}) & ({tests})", part.tests());
+    let mut list = nextest_command(workspace, "list");
+    let names = read_stdout(list.args(["-E", &tests, "--message-format", "oneline"]))?;
     for name in names.lines() {
         eprintln!("not run: {name}");
     }

@@ -47,6 +47,11 @@ impl Workspace {
         self.root.join(".tools")
     }
 
+    /// The Python environment that set-up makes.
+    pub(crate) fn venv(&self) -> PathBuf {
+        self.tools().join("venv")
+    }
+
     /// A program that set-up installed.
     pub(crate) fn tool(&self, name: &str) -> PathBuf {
         self.tools().join("bin").join(name)

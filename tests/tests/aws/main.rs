@@ -1,3 +1,5 @@
-//! The issuer on AWS, on emulators that speak AWS's own protocols.
+//! The issuer on AWS: its templates, the pipelines that deploy them, and what runs on emulators that
+//! speak AWS's own protocols.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod pipelines;
+mod template;
