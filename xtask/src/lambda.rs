@@ -25,6 +25,9 @@ pub(crate) const ARM64: Architecture =
 pub(crate) const X86_64: Architecture =
     Architecture { name: "x86_64", target: "x86_64-unknown-linux-gnu" };
 
+/// The package, beside the program.
+pub(crate) const PACKAGE: &str = "postern.zip";
+
 /// Most that a package may weigh, zipped, in KiB.
 pub(crate) const MAX_PACKAGE_KIB: u64 = 8 * 1024;
 
@@ -58,7 +61,7 @@ pub(crate) fn package(
         execute(command.env("PATH", path(&workspace.venv().join("bin"))?))?;
         let program = folder.join("bootstrap");
         install(&built.join("bootstrap"), &program)?;
-        zip(workspace, &program, &folder.join("postern.zip"))?;
+        zip(workspace, &program, &folder.join(PACKAGE))?;
         Ok(program)
     })
 }

@@ -1,5 +1,6 @@
 //! Everything that CI holds: format, lints, documentation, licences, builds, tests.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -109,11 +110,7 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<(), Failure
         // Whoever embeds the core has nothing to supply: no clock, no randomness, no I/O.
         build::check_imports(&core, |_| false)
     })?;
-    let functions = if missing.contains(&aws::TOOLS) {
-        None
-    } else {
-        Some(lambda::package(workspace, &lambda::X86_64)?)
-    };
+    let functions = functions(workspace, part, &missing)?;
     let heading = "Building the programs and their tests";
     let programs = build::programs(workspace, heading, &["--bins", "--tests"])?;
     let clock = build::clock(workspace)?;
@@ -133,6 +130,24 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<(), Failure
     }
     let transcript = step("Running the tests (nextest)", || tee(&mut nextest, Stream::Stderr))?;
     conclude(workspace, transcript, counts, part, &missing, start)
+}
+
+/// Builds and packages the Lambda functions' program, and holds the package to its size.
+fn functions(
+    workspace: &Workspace,
+    part: Part,
+    missing: &[&str],
+) -> Result<Option<PathBuf>, Failure> {
+    let mut program = None;
+    if part != Part::Unit && !missing.contains(&aws::TOOLS) {
+        let built = lambda::package(workspace, &lambda::X86_64)?;
+        build::check_size(&built.with_file_name(lambda::PACKAGE), lambda::MAX_PACKAGE_KIB)?;
+        program = Some(built);
+    }
+    if part != Part::Integration {
+        aws::lint(workspace, missing)?;
+    }
+    Ok(program)
 }
 
 /// Installs what is missing; in CI, or where nothing could be tested at all, that it cannot
@@ -200,7 +215,6 @@ fn checks(workspace: &Workspace, missing: &[&str]) -> Result<(), Failure> {
             execute(deny.args(["--log-level", "error"]).args(words))
         })?;
     }
-    aws::lint(workspace, missing)?;
     pipelines::lint(workspace, missing)?;
     let wasm =
         format!("clippy --locked --package postern-filter --target {WASM_TARGET} -- -D warnings");
