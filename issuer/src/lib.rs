@@ -12,6 +12,7 @@ mod clock;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod domain;
+mod dynamodb;
 mod failed_logins;
 mod http;
 mod issuer;
@@ -36,6 +37,7 @@ pub use crate::{
     administration::{AdministrationError, ListedDomain, Ports},
     clock::{Clock, SystemClock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
+    dynamodb::{DynamoDb, create_table},
     failed_logins::LoginFailures,
     http::router,
     issuer::{Failure, Identity, Issuer, Refusal, TokenStatus},

@@ -244,7 +244,7 @@ fn token_of(answer: &Response) -> Result<String, Failure> {
 
 /// A port below the range from which the system serves "any port": between our look at it and
 /// the server's start, nothing but another test of ours could take it.
-fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     let start = 20_000 + (std::process::id() % 1000) * 10;
     let candidates = (start..start + 10).chain(20_000..30_000);
     candidates

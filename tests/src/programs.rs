@@ -44,6 +44,16 @@ pub fn postern_program() -> Result<PathBuf, Failure> {
     built.ok_or_else(|| Failure::new("`cargo build --package postern-issuer` failed"))
 }
 
+/// A program of the AWS tools: in the folder that `POSTERN_AWS_TOOLS` names, or the one that set-up
+/// made.
+///
+/// # Errors
+/// When there is none.
+pub fn aws_tool(name: &str) -> Result<PathBuf, Failure> {
+    let folder = from_environment("POSTERN_AWS_TOOLS", ".tools/venv/bin");
+    existing(folder.join(name), &format!("not run: {name} is missing (cargo xtask setup)"))
+}
+
 /// The clock that a test sets: `POSTERN_CLOCK`, or one built now.
 ///
 /// # Errors

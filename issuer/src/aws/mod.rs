@@ -4,7 +4,9 @@ mod failure;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -15,16 +17,22 @@ pub(crate) use self::failure::AwsFailure;
 /// How often one call is tried before it is given up.
 const ATTEMPTS: u32 = 5;
 /// The longest wait before the second try; it doubles with each try, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(2);
 /// What all tries may take: shorter than the clients of an API wait.
-const CALL_LIMIT: Duration = Duration::from_secs(6);
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(6);
 
 /// How AWS is reached: region, credentials and endpoints by the standard chains of the SDK,
 /// throttled and lost calls tried again within seconds.
 pub async fn sdk_config() -> SdkConfig {
+    sdk_config_loader().load().await
+}
+
+/// The same, for a caller that knows more than the standard chains.
+#[must_use]
+pub fn sdk_config_loader() -> ConfigLoader {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let retries = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
@@ -39,8 +47,6 @@ pub async fn sdk_config() -> SdkConfig {
         .http_client(client)
         .retry_config(retries)
         .timeout_config(timeouts)
-        .load()
-        .await
 }
 
 /// What the issuer keeps on AWS.

@@ -3,3 +3,8 @@
 
 mod pipelines;
 mod template;
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod shop;
+mod store;
+mod table;

@@ -1,0 +1,186 @@
+//! The store on one DynamoDB table.
+//!
+//! | `pk` | `sk` | what |
+//! |---|---|---|
+//! | `domain#shop` | `domain` | a domain |
+//! | `domains` | `shop` | the list of domains |
+//! | `domain#shop` | `user#ada` | the list of a domain's users |
+//! | `user#shop#ada` | `user` | a user |
+//! | `user#shop#ada` | `session#<id>` | a session |
+//! | `failures#shop#<hash of the name>` | `failures` | failed logins |
+//! | `ready` | `ready` | what a try of the storage writes |
+//!
+//! There is no index and nothing is scanned. Every read is a consistent one. Every race is decided
+//! by the condition of one write, and every such write leaves an id of its own in the item: the SDK
+//! tries again when no answer came, and the second try tells by that id that the first one was
+//! carried out.
+
+mod creation;
+mod domains;
+mod failures;
+mod item;
+mod keys;
+mod list;
+mod patience;
+mod sessions;
+mod table;
+mod transaction;
+mod update;
+mod users;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+
+pub use self::creation::create_table;
+use self::table::Table;
+use crate::{
+    account::Account,
+    clock::{Clock, Timestamp},
+    domain::{Domain, DomainName},
+    failed_logins::LoginFailures,
+    session::{EndReason, RefreshHash, Session},
+    store::{Store, StoreError},
+    user::{PasswordHash, User, Username},
+};
+
+/// The store on one table of DynamoDB, which [`create_table`] or a template has made.
+///
+/// Any number of processes may work on one table.
+#[derive(Clone)]
+pub struct DynamoDb {
+    table: Table,
+}
+
+impl DynamoDb {
+    /// The store on the table of that name. Nothing is asked for yet.
+    #[must_use]
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { table: Table::new(config, table) }
+    }
+
+    /// Lets every list come in pages of so many entries, as long ones do, for tests.
+    #[cfg(any(test, feature = "contract"))]
+    #[must_use]
+    pub fn in_pages_of(mut self, entries: i32) -> Self {
+        self.table.page_entries = Some(entries);
+        self
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDb {
+    async fn create_domain(&self, domain: &Domain) -> Result<(), StoreError> {
+        domains::insert(&self.table, domain).await
+    }
+
+    async fn domain(&self, name: &DomainName) -> Result<Option<Domain>, StoreError> {
+        domains::find(&self.table, name).await
+    }
+
+    async fn domains(&self) -> Result<Vec<Domain>, StoreError> {
+        domains::all(&self.table).await
+    }
+
+    async fn require_generation(
+        &self,
+        domain: &DomainName,
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        domains::require_generation(&self.table, domain, generation).await
+    }
+
+    async fn create_user(&self, user: &User) -> Result<(), StoreError> {
+        users::insert(&self.table, user).await
+    }
+
+    async fn user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+    ) -> Result<Option<User>, StoreError> {
+        users::find(&self.table, domain, username).await
+    }
+
+    async fn users(&self, domain: &DomainName) -> Result<Vec<User>, StoreError> {
+        users::all(&self.table, domain).await
+    }
+
+    async fn disable_user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // From the first step on all sessions read as ended, whatever becomes of the second; that
+        // one makes refreshes fail that are under way.
+        let Some(disabled_at) = users::disable(&self.table, domain, username, now).await? else {
+            return Ok(false);
+        };
+        sessions::end_all_of_user(&self.table, domain, username, disabled_at).await?;
+        Ok(true)
+    }
+
+    async fn replace_password_hash(
+        &self,
+        user: &User,
+        next: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        users::replace_password_hash(&self.table, user, next).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<bool, StoreError> {
+        sessions::create(&self.table, session).await
+    }
+
+    async fn session(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        id: &str,
+    ) -> Result<Option<Session>, StoreError> {
+        sessions::find(&self.table, domain, username, id).await
+    }
+
+    async fn replace_refresh(
+        &self,
+        session: &Session,
+        current: RefreshHash,
+        next: RefreshHash,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let now = clock.now();
+        let replaced = sessions::replace_refresh(&self.table, session, current, next, now).await?;
+        Ok(replaced.then_some(now))
+    }
+
+    async fn end_session(
+        &self,
+        session: &Session,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        sessions::end(&self.table, session, reason, now).await
+    }
+
+    async fn login_failures(&self, account: &Account) -> Result<Option<LoginFailures>, StoreError> {
+        failures::find(&self.table, account).await
+    }
+
+    async fn record_login_failure(
+        &self,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        failures::record(&self.table, account, now).await
+    }
+
+    async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError> {
+        self.table.delete(keys::failures(account)).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.table.probe().await
+    }
+}

@@ -1,0 +1,75 @@
+//! Under which keys things are kept. No domain's name has a `#`, so no two of them meet.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use super::item::{Item, text};
+use crate::{account::Account, domain::DomainName, user::Username};
+
+pub(super) const PARTITION: &str = "pk";
+pub(super) const SORT: &str = "sk";
+
+/// The keys of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) partition: String,
+    pub(super) sort: String,
+}
+
+/// Keys that have the partition and the beginning of the sort key in common.
+pub(super) struct Listing {
+    pub(super) partition: String,
+    pub(super) prefix: &'static str,
+}
+
+impl Key {
+    fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Self { partition: partition.into(), sort: sort.into() }
+    }
+
+    /// An item of these keys alone.
+    pub(super) fn item(&self) -> Item {
+        let keys = [(PARTITION, &self.partition), (SORT, &self.sort)];
+        keys.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
+    }
+}
+
+pub(super) fn domain(name: &DomainName) -> Key {
+    Key::new(format!("domain#{name}"), "domain")
+}
+
+pub(super) fn domain_entry(name: &DomainName) -> Key {
+    Key::new("domains", name.as_str())
+}
+
+pub(super) fn domain_entries() -> Listing {
+    Listing { partition: "domains".to_owned(), prefix: "" }
+}
+
+pub(super) fn user(domain: &DomainName, username: &Username) -> Key {
+    Key::new(format!("user#{domain}#{username}"), "user")
+}
+
+pub(super) fn user_entry(domain: &DomainName, username: &Username) -> Key {
+    Key::new(format!("domain#{domain}"), format!("user#{username}"))
+}
+
+pub(super) fn user_entries(domain: &DomainName) -> Listing {
+    Listing { partition: format!("domain#{domain}"), prefix: "user#" }
+}
+
+pub(super) fn session(domain: &DomainName, username: &Username, id: &str) -> Key {
+    Key::new(format!("user#{domain}#{username}"), format!("session#{id}"))
+}
+
+pub(super) fn sessions(domain: &DomainName, username: &Username) -> Listing {
+    Listing { partition: format!("user#{domain}#{username}"), prefix: "session#" }
+}
+
+pub(super) fn failures(account: &Account) -> Key {
+    let name = Base64UrlUnpadded::encode_string(account.name_hash());
+    Key::new(format!("failures#{}#{name}", account.domain), "failures")
+}
+
+pub(super) fn ready() -> Key {
+    Key::new("ready", "ready")
+}
