@@ -22,6 +22,8 @@ mod origin;
 mod password;
 mod rs256;
 mod secret;
+mod secret_rotation;
+mod secrets_manager;
 mod serve;
 mod session;
 mod sqlite;
@@ -45,6 +47,8 @@ pub use crate::{
     origin::{Origin, OriginError},
     password::PasswordError,
     secret::{SecretBytes, SecretText},
+    secret_rotation::{RotationEvent, RotationFailure, RotationStep, SecretRotation},
+    secrets_manager::SecretsManager,
     serve::{serve, stop_signal},
     session::{EndReason, RefreshHash, Session},
     sqlite::Sqlite,

@@ -4,16 +4,19 @@
 //! with the built filter, the real [`Issuer`] as a process of its own, and an [`Upstream`]
 //! that answers with what reached it. Everything listens on the loopback interface only.
 
+mod aws_relay;
 mod clock;
 mod config;
 mod connection;
 mod envoy;
 mod failure;
 mod forge;
+mod function_server;
 mod http;
 mod issuer;
 mod key_server;
 mod live_envoy;
+mod moto;
 mod page_server;
 mod process;
 mod programs;
@@ -23,16 +26,19 @@ pub mod tour;
 mod upstream;
 mod worker;
 
+pub use aws_relay::AwsRelay;
 pub use clock::SetClock;
 pub use config::EnvoyConfig;
 pub use connection::Connection;
 pub use envoy::{Envoy, LogLevel};
 pub use failure::Failure;
 pub use forge::{ForgedKeys, Key, base64url, claims_of, header_of, now};
+pub use function_server::FunctionServer;
 pub use http::{Client, Protocol, Request, Response, send_raw};
 pub use issuer::Issuer;
 pub use key_server::KeyServer;
 pub use live_envoy::LiveEnvoy;
+pub use moto::Moto;
 pub use page_server::PageServer;
 pub use process::wait_until;
 pub(crate) use programs::clock_library;
