@@ -43,7 +43,7 @@ pub use crate::{
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
     key_set::{KeySet, KeyState, PreviousKey, Publication, Rotation, RotationError},
     origin::{Origin, OriginError},
-    password::PasswordError,
+    password::{PasswordError, PasswordHashError},
     secret::{SecretBytes, SecretText},
     serve::{serve, stop_signal},
     session::{EndReason, RefreshHash, Session},
