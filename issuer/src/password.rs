@@ -66,9 +66,16 @@ pub(crate) fn hash_password(password: &SecretText) -> Result<PasswordHash, Passw
     }
 }
 
+impl PasswordHash {
+    /// Whether it is as [`hash_password`] makes them.
+    pub(crate) fn is_present(&self) -> bool {
+        self.0.starts_with(PRESENT)
+    }
+}
+
 /// Whether `hash` is to be made anew, now that `password` is known to match it.
 pub(crate) fn is_outdated(hash: &PasswordHash, password: &SecretText) -> bool {
-    !hash.0.starts_with(PRESENT) && foreign::matches_all_of(&hash.0, password)
+    !hash.is_present() && foreign::matches_all_of(&hash.0, password)
 }
 
 /// The rule of lengths is for new passwords: whoever has another one from elsewhere keeps it.

@@ -116,7 +116,7 @@ mod tests {
         SecretText::new(text.to_owned())
     }
 
-    /// Test vectors of jBCrypt and crypt_blowfish, and what libxcrypt makes.
+    /// Test vectors of jBCrypt and `crypt_blowfish`, and what libxcrypt makes.
     #[test]
     fn bcrypt_hashes_of_other_implementations_are_checked() {
         let umlaut = "abcdefghijklmnopqrstuul9W/bOUOPAuDuYBlAfPW8jdF/V25n8i";
@@ -193,7 +193,7 @@ mod tests {
             (known.clone(), true, true),
             (format!("{known}y"), true, false),
             (known.replace("xx", "xy"), false, true),
-            (known[1..].to_owned(), false, true),
+            ("x".repeat(71), false, true),
         ] {
             let password = secret(&password);
             assert_eq!(matches(&password, Some(&imported)), Ok(right));
