@@ -1,9 +1,12 @@
 //! What an operator does: domains, users and key rotation.
 
+mod import;
+
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
+pub use self::import::{ImportMode, Imported, ImportedDomain, ImportedUser, UserState};
 use crate::{
     clock::{Clock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
@@ -42,6 +45,9 @@ pub enum AdministrationError {
     /// The vault holds keys for that name already, which sign otherwise than was asked for.
     #[error("there are keys for domain `{0}` already, and they sign {1}: create it with those")]
     KeysExist(DomainName, SigningAlgorithm),
+    /// The vault holds keys for that name already, and not the secret that was to be taken over.
+    #[error("there are keys for domain `{0}` already, and its secret is not among them")]
+    OtherKeysExist(DomainName),
     /// There is no domain of that name.
     #[error("unknown domain `{0}`")]
     UnknownDomain(DomainName),

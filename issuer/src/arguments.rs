@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use axum::http::HeaderName;
-use clap::{Args, Parser, Subcommand};
-use postern_issuer::{DomainName, IssuerUrl, Origin, SigningAlgorithm, Username};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use postern_issuer::{DomainName, DomainSettings, IssuerUrl, Origin, SigningAlgorithm, Username};
 
 /// Logs users in, refreshes sessions, rotates each domain's keys and publishes them.
 #[derive(Parser)]
@@ -59,12 +59,18 @@ pub(crate) enum StoredCommand {
     /// Create, list and disable users.
     #[command(subcommand)]
     User(UserCommand),
-    /// List and rotate a domain's keys.
+    /// List, rotate and export a domain's keys.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Make the `DynamoDB` table, where no template does.
     #[command(subcommand)]
     Table(TableCommand),
+    /// Move domains, users and password hashes in from another system.
+    ///
+    /// Reads all of the input and writes nothing unless all of it is right. What is there already is
+    /// left alone, so the command can be run again. Exit code: 0 when all was carried, 3 when
+    /// something was left out, 1 when something is wrong.
+    Migrate(Migrate),
     /// Run the service.
     Serve(Serve),
 }
@@ -88,16 +94,16 @@ pub(crate) struct CreateDomain {
     #[arg(long)]
     pub(crate) audience: Option<String>,
     /// Lifetime of a token, 10 seconds to 24 hours.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DomainSettings::TOKEN_LIFETIME)]
     pub(crate) token_lifetime: u64,
     /// Lifetime of a session, the token lifetime to 400 days.
-    #[arg(long, value_name = "SECONDS", default_value_t = 604_800)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DomainSettings::SESSION_LIFETIME)]
     pub(crate) session_lifetime: u64,
     /// How long caches may keep the published keys, 1 second to 24 hours.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DomainSettings::JWKS_MAX_AGE)]
     pub(crate) jwks_max_age: u64,
     /// ARN of the function that rotates the domain's keys from now on, with `--aws`.
-    #[arg(long, env = "POSTERN_ROTATION_FUNCTION", value_name = "ARN")]
+    #[arg(long, value_name = "ARN")]
     pub(crate) rotation_function: Option<String>,
     /// How often it does, 1 to 1000 days.
     #[arg(long, value_name = "DAYS", default_value_t = 30,
@@ -131,6 +137,13 @@ pub(crate) struct UserOfDomain {
 pub(crate) enum KeysCommand {
     /// List the keys of a domain.
     List { domain: DomainName },
+    /// Print the JWK Set that tokens can be checked with.
+    Export {
+        domain: DomainName,
+        /// Print the secrets of an HS256 domain: whoever has them can make tokens.
+        #[arg(long)]
+        dangerous_secrets: bool,
+    },
     /// Sign with the next key from now on, and publish a fresh next one.
     Rotate {
         domain: DomainName,
@@ -145,6 +158,34 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+}
+
+#[derive(Args)]
+#[command(group(ArgGroup::new("input").required(true).multiple(true)))]
+pub(crate) struct Migrate {
+    /// Files of JSON lines, or `-` for standard input: `{"type": "domain", "name": "shop"}`, `{"type":
+    /// "user", "domain": "shop", "username": "ada", "password_hash": "$2b$..."}`.
+    #[arg(group = "input")]
+    pub(crate) files: Vec<PathBuf>,
+    /// File of one JSON object of domains and the secrets that they sign HS256 with.
+    #[arg(long, value_name = "FILE", group = "input")]
+    pub(crate) secrets: Vec<PathBuf>,
+    /// File of the items of a DynamoDB table; those whose `doc_type` is `user` are moved in. JSON
+    /// lines, an export to S3, or what `aws dynamodb scan` prints.
+    #[arg(long, value_name = "FILE", group = "input")]
+    pub(crate) table: Vec<PathBuf>,
+    /// What an item calls the user's domain; if it does not say, it is the `id` before `#`.
+    #[arg(long, value_name = "NAME", default_value = "domain")]
+    pub(crate) domain_member: String,
+    /// What an item calls the username; if it does not say, it is the `id`, without domain and `#`.
+    #[arg(long, value_name = "NAME", default_value = "username")]
+    pub(crate) username_member: String,
+    /// What an item calls the password hash [default: `password_hash`, `password` or `hash`].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) password_member: Option<String>,
+    /// Check the input and tell what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args)]

@@ -8,7 +8,8 @@ use std::{
 };
 
 use postern_issuer::{
-    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, router, serve, stop_signal,
+    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, SigningAlgorithm, router,
+    serve, stop_signal,
 };
 use tokio::net::TcpListener;
 
@@ -19,6 +20,7 @@ use crate::{
     },
     explain,
     log_writer::{FlushOnDrop, LogWriter},
+    migrate_command,
     password_prompt::read_password,
     place::Opened,
     policy_command,
@@ -32,20 +34,20 @@ pub(crate) fn run(Arguments { place, command }: Arguments) -> Outcome<ExitCode> 
     match command {
         Command::Policy(command) => policy_command::run(command),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Stored(command) => run_stored(place, command).map(|()| ExitCode::SUCCESS),
+        Command::Stored(command) => run_stored(place, command),
     }
 }
 
-fn run_stored(place: Place, command: StoredCommand) -> Outcome {
+fn run_stored(place: Place, command: StoredCommand) -> Outcome<ExitCode> {
     // For every such command: what a rotation could not erase, say, has to be told.
     let _flush = start_log()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { dispatch(place.open().await?, command).await })
 }
 
-async fn dispatch(opened: Opened, command: StoredCommand) -> Outcome {
+async fn dispatch(opened: Opened, command: StoredCommand) -> Outcome<ExitCode> {
     let ports = opened.ports.clone();
-    match command {
+    let done = match command {
         StoredCommand::Domain(DomainCommand::Create(domain)) => {
             create_domain(&opened, domain).await
         }
@@ -58,8 +60,13 @@ async fn dispatch(opened: Opened, command: StoredCommand) -> Outcome {
             rotate_keys(&ports, &domain, rotation(force, compromised)).await
         }
         StoredCommand::Table(TableCommand::Create) => create_table(&opened).await,
+        StoredCommand::Keys(KeysCommand::Export { domain, dangerous_secrets }) => {
+            export_keys(&ports, &domain, dangerous_secrets).await
+        }
+        StoredCommand::Migrate(arguments) => return migrate_command::run(&ports, arguments).await,
         StoredCommand::Serve(settings) => run_service(ports, settings).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn create_domain(opened: &Opened, domain: CreateDomain) -> Outcome {
@@ -141,6 +148,18 @@ async fn list_keys(ports: &Ports, domain: &DomainName) -> Outcome {
     print(&table(["KID", "ALG", "STATE", "CREATED", "EXPIRES"], rows))
 }
 
+async fn export_keys(ports: &Ports, domain: &DomainName, secrets: bool) -> Outcome {
+    let (key_set, now) = ports.key_set(domain).await?;
+    if secrets {
+        return write_line(key_set.export_secrets(now)?.expose());
+    }
+    if key_set.algorithm() == SigningAlgorithm::Hs256 {
+        let reason = "signs HS256 and has no public keys: `--dangerous-secrets` prints its secrets";
+        return Err(format!("domain `{domain}` {reason}").into());
+    }
+    write_line(&key_set.publish(u64::MAX, now)?.document)
+}
+
 async fn rotate_keys(ports: &Ports, domain: &DomainName, rotation: Rotation) -> Outcome {
     let key_set = ports.rotate_keys(domain, rotation).await?;
     let (generation, key_id) = (key_set.generation, &key_set.current.id);
@@ -207,5 +226,13 @@ fn reason(error: &io::Error) -> String {
 pub(crate) fn print(text: &str) -> Outcome {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes())?;
+    Ok(output.flush()?)
+}
+
+/// Without a copy of it: it may be a secret.
+fn write_line(line: &[u8]) -> Outcome {
+    let mut output = io::stdout().lock();
+    output.write_all(line)?;
+    output.write_all(b"\n")?;
     Ok(output.flush()?)
 }

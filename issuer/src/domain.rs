@@ -86,6 +86,13 @@ pub struct DomainSettings {
 }
 
 impl DomainSettings {
+    /// The token lifetime where the operator chooses none.
+    pub const TOKEN_LIFETIME: u64 = 300;
+    /// The session lifetime where the operator chooses none.
+    pub const SESSION_LIFETIME: u64 = 604_800;
+    /// The JWKS max-age where the operator chooses none.
+    pub const JWKS_MAX_AGE: u64 = 300;
+
     /// Checks every bound.
     ///
     /// # Errors

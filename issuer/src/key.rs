@@ -24,6 +24,9 @@ use crate::{
 const TOKEN_TYPE: &str = "at+jwt";
 const PRIVATE_KEY_BYTES: usize = 32;
 const HS256_SECRET_BYTES: usize = 64;
+/// Of a secret that another system had. RFC 7518, section 3.2, asks for 32 bytes, and
+/// `postern-verify`, which edges and the issuer itself check tokens with, takes no shorter one.
+pub(crate) const FOREIGN_SECRET_BYTES: std::ops::RangeInclusive<usize> = 32..=1024;
 const RANDOM_ID_BYTES: usize = 16;
 const GENERATION_ATTEMPTS: usize = 64;
 
@@ -80,6 +83,9 @@ pub enum KeyError {
     /// No algorithm has this name; names are compared exactly.
     #[error("unknown algorithm `{0}`: use ES256, HS256, RS256 or EdDSA")]
     UnknownAlgorithm(String),
+    /// A secret of another system is too short to be safe, or too long.
+    #[error("the secret has not 32 to 1024 bytes")]
+    SecretLength,
     /// No key came out of the random source.
     #[error("key generation failed")]
     Generation,
@@ -110,8 +116,8 @@ pub struct Key {
     /// What verifiers may know; absent for HS256.
     pub public: Option<PublicKey>,
     /// What signs; erased from replaced asymmetric keys. For HS256 it verifies as well, and
-    /// stays. ES256: the scalar, 32 bytes. EdDSA: the seed, 32 bytes. HS256: 64 bytes. RS256:
-    /// PKCS#8.
+    /// stays. ES256: the scalar, 32 bytes. EdDSA: the seed, 32 bytes. HS256: 64 bytes, or what
+    /// another system had. RS256: PKCS#8.
     pub(crate) secret: Option<SecretBytes>,
 }
 
@@ -167,6 +173,25 @@ impl Key {
         };
         let secret = Some(secret);
         Ok(Self { id, algorithm, published_at, first_generation, public, secret })
+    }
+
+    /// An HS256 key that another system has signed with.
+    pub(crate) fn of_secret(
+        secret: SecretBytes,
+        published_at: Timestamp,
+        first_generation: u64,
+    ) -> Result<Self, KeyError> {
+        if !FOREIGN_SECRET_BYTES.contains(&secret.expose().len()) {
+            return Err(KeyError::SecretLength);
+        }
+        Ok(Self {
+            id: random_id(RANDOM_ID_BYTES),
+            algorithm: SigningAlgorithm::Hs256,
+            published_at,
+            first_generation,
+            public: None,
+            secret: Some(secret),
+        })
     }
 
     /// Signs `claims` as a JWS in compact form.

@@ -1,5 +1,6 @@
 //! A domain's key set: `next`, `current`, `previous[]`.
 
+mod export;
 mod preparation;
 mod rotation;
 
@@ -7,11 +8,14 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::preparation::{PreparedSet, Unpromotable, is_first};
-pub use self::rotation::{Rotation, RotationError};
+pub use self::{
+    export::ExportError,
+    rotation::{Rotation, RotationError},
+};
 use crate::{
     clock::Timestamp,
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
-    secret::sha256,
+    secret::{SecretBytes, sha256},
 };
 
 const FIRST_GENERATION: u64 = 1;
@@ -96,6 +100,25 @@ impl KeySet {
         })
     }
 
+    /// The first generation of a domain that another system has signed HS256 for with `secret`,
+    /// which goes on signing. The next key is a fresh one.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::SecretLength`] unless it has 32 to 1024 bytes; [`KeyError::Generation`].
+    pub fn of_secret(secret: SecretBytes, now: Timestamp) -> Result<Self, KeyError> {
+        let current = Key::of_secret(secret, now, FIRST_GENERATION)?;
+        Ok(Self { current, ..Self::generate(SigningAlgorithm::Hs256, now)? })
+    }
+
+    /// Whether one of its keys, in whichever state, has this secret.
+    pub(crate) fn holds_secret(&self, secret: &SecretBytes) -> bool {
+        let previous = self.previous.iter().map(|previous| &previous.key);
+        let mut keys = [&self.next, &self.current].into_iter().chain(previous);
+        self.algorithm() == SigningAlgorithm::Hs256
+            && keys.any(|key| key.secret.as_ref() == Some(secret))
+    }
+
     /// The algorithm that the domain signs with.
     #[must_use]
     pub fn algorithm(&self) -> SigningAlgorithm {
@@ -143,7 +166,7 @@ impl KeySet {
 
     #[cfg(test)]
     pub(crate) fn with_damaged_current(mut self) -> Self {
-        self.current.secret = Some(crate::secret::SecretBytes::new(vec![0; 7]));
+        self.current.secret = Some(SecretBytes::new(vec![0; 7]));
         self
     }
 }

@@ -19,6 +19,7 @@ mod issuer;
 mod issuer_url;
 mod key;
 mod key_set;
+mod migration;
 mod origin;
 mod password;
 mod rs256;
@@ -36,7 +37,10 @@ mod verification;
 
 pub use crate::{
     account::Account,
-    administration::{AdministrationError, ListedDomain, Ports},
+    administration::{
+        AdministrationError, ImportMode, Imported, ImportedDomain, ImportedUser, ListedDomain,
+        Ports, UserState,
+    },
     clock::{Clock, SystemClock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
     dynamodb::{DynamoDb, create_table},
@@ -45,9 +49,10 @@ pub use crate::{
     issuer::{Failure, Identity, Issuer, Refusal, TokenStatus},
     issuer_url::{IssuerUrl, IssuerUrlError},
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
-    key_set::{KeySet, KeyState, PreviousKey, Publication, Rotation, RotationError},
+    key_set::{ExportError, KeySet, KeyState, PreviousKey, Publication, Rotation, RotationError},
+    migration::{Migration, MigrationError, MigrationReport, TableMembers, Tally},
     origin::{Origin, OriginError},
-    password::PasswordError,
+    password::{PasswordError, PasswordHashError},
     secret::{SecretBytes, SecretText},
     secret_rotation::{RotationEvent, RotationFailure, RotationStep, SecretRotation},
     secrets_manager::SecretsManager,

@@ -4,6 +4,7 @@ mod arguments;
 mod command;
 mod explain;
 mod log_writer;
+mod migrate_command;
 mod password_prompt;
 mod place;
 mod policy_command;

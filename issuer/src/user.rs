@@ -62,7 +62,8 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
 }
 
-/// An argon2id hash in PHC string format. Prints as `[redacted]`: it invites guessing.
+/// An argon2id hash in PHC string format, or a bcrypt hash that came from another system and is
+/// replaced when its user logs in. Prints as `[redacted]`: it invites guessing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub(crate) String);
 

@@ -2,7 +2,7 @@
 
 mod failure;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
@@ -13,6 +13,14 @@ use aws_smithy_http_client::{
 };
 
 pub(crate) use self::failure::AwsFailure;
+use crate::{
+    administration::Ports,
+    clock::Clock,
+    dynamodb::{DynamoDb, create_table},
+    secrets_manager::SecretsManager,
+    store::StoreError,
+    vault::KeySetId,
+};
 
 /// How often one call is tried before it is given up.
 const ATTEMPTS: u32 = 5;
@@ -82,7 +90,7 @@ impl Aws {
     ///
     /// [`StoreError::AlreadyExists`], or a failure of the storage.
     pub async fn create_table(&self) -> Result<(), StoreError> {
-        dynamodb::create_table(&self.config, &self.table).await
+        create_table(&self.config, &self.table).await
     }
 
     /// Lets `function`, an ARN, rotate a key set every so many days, for the first time then.

@@ -1,14 +1,22 @@
 //! Logging in.
 
-use super::{Issuer, Refusal};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Failure, Issuer, Refusal};
 use crate::{
     account::Account,
     domain::DomainName,
+    password::{PasswordError, is_outdated},
     secret::SecretText,
     session::Session,
     token::IssuedToken,
     user::{User, Username},
 };
+
+/// How long a login that has succeeded is held up at most.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(2);
 
 impl Issuer {
     /// Checks a password and starts a session.
@@ -32,16 +40,20 @@ impl Issuer {
         if let Some(seconds_left) = wait {
             return Err(Refusal::TooManyAttempts { seconds_left });
         }
-        let started = match self.authenticated(&account, username, password).await? {
-            Some(user) => self.start_session(&name, &user).await?,
+        let user = self.authenticated(&account, username, password.clone()).await?;
+        let started = match &user {
+            Some(user) => self.start_session(&name, user).await?,
             None => None,
         };
-        if started.is_none() {
+        let (Some(user), Some(issued)) = (user, started) else {
             self.ports.store.record_login_failure(&account, self.ports.clock.now()).await?;
-        } else if failures.is_some() {
+            return Err(Refusal::Credentials);
+        };
+        if failures.is_some() {
             self.ports.store.forget_login_failures(&account).await?;
         }
-        started.ok_or(Refusal::Credentials)
+        self.renew_hash(&user, password).await;
+        Ok(issued)
     }
 
     /// The hash is computed before anything is said about the user, and for every name, so
@@ -75,5 +87,30 @@ impl Issuer {
         let issued = self.mint(&domain, &key_set, &session, &refresh)?;
         let created = self.ports.store.create_session(&session).await?;
         Ok(created.then_some(issued))
+    }
+
+    /// Replaces a hash that another system made, or other parameters did, while its password is at
+    /// hand. Whether that succeeds or not, the user is logged in, and the next login tries again.
+    async fn renew_hash(&self, user: &User, password: SecretText) {
+        if !is_outdated(&user.password_hash, &password) {
+            return;
+        }
+        match timeout(RENEWAL_LIMIT, self.replace_hash(user, password)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => tracing::warn!(%failure, "a password hash was not renewed"),
+            Err(_) => tracing::warn!("a password hash was not renewed in time"),
+        }
+    }
+
+    async fn replace_hash(&self, user: &User, password: SecretText) -> Result<(), Failure> {
+        match self.passwords.hash_anew(password).await {
+            // Of concurrent logins, one replaces it.
+            Ok(next) => {
+                self.ports.store.replace_password_hash(user, &next).await?;
+                Ok(())
+            }
+            Err(PasswordError::Overloaded) => Ok(()),
+            Err(error) => Err(Failure::Password(error)),
+        }
     }
 }

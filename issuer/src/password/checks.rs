@@ -4,9 +4,12 @@
 use std::sync::atomic::AtomicUsize;
 use std::{sync::Arc, thread::available_parallelism};
 
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
 
-use super::{PasswordError, matches, queue::Queue};
+use super::{PasswordError, hash, matches, queue::Queue};
 use crate::{account::Account, secret::SecretText, user::PasswordHash};
 
 /// Checks passwords on the blocking pool, a few at a time, because each takes 19 MiB and tens of
@@ -16,7 +19,7 @@ pub(crate) struct PasswordChecks {
     queue: Queue,
     /// How many hashes were computed: tests hold unknown users to the cost of known ones.
     #[cfg(test)]
-    computed: Arc<AtomicUsize>,
+    computed: AtomicUsize,
 }
 
 impl PasswordChecks {
@@ -26,7 +29,7 @@ impl PasswordChecks {
             permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
             queue: Queue::default(),
             #[cfg(test)]
-            computed: Arc::default(),
+            computed: AtomicUsize::default(),
         }
     }
 
@@ -45,16 +48,33 @@ impl PasswordChecks {
                 .await
                 .map_err(|_| PasswordError::Overloaded)?
         };
+        self.compute(permit, move || matches(&password, hash.as_ref())).await
+    }
+
+    /// A fresh hash of a password that was checked, of whatever length, if there is room for it
+    /// right now: a login that has succeeded waits for nobody.
+    pub(crate) async fn hash_anew(
+        &self,
+        password: SecretText,
+    ) -> Result<PasswordHash, PasswordError> {
+        let permit =
+            Arc::clone(&self.permits).try_acquire_owned().map_err(|_| PasswordError::Overloaded)?;
+        self.compute(permit, move || hash(&password)).await
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
         #[cfg(test)]
-        let computed = Arc::clone(&self.computed);
-        let check = move || {
+        self.computed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let work = move || {
             // The permit goes with the work: a client that hangs up must not free it early.
             let _permit = permit;
-            #[cfg(test)]
-            computed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            matches(&password, hash.as_ref())
+            work()
         };
-        spawn_blocking(check).await.map_err(|_| PasswordError::Hashing)?
+        spawn_blocking(work).await.map_err(|_| PasswordError::Hashing)?
     }
 
     #[cfg(test)]
@@ -100,6 +120,15 @@ mod tests {
         drop(all);
         assert_eq!(checks.queue.waiting(), 0);
         assert_eq!(checks.check(&ada, password(), None).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_fresh_hash() {
+        let checks = PasswordChecks::new();
+        assert!(checks.hash_anew(password()).await.is_ok(), "of one byte, too");
+        let all = u32::try_from(checks.permits.available_permits()).unwrap();
+        let _all = Arc::clone(&checks.permits).acquire_many_owned(all).await.unwrap();
+        assert_eq!(checks.hash_anew(password()).await, Err(PasswordError::Overloaded));
     }
 
     #[test]
