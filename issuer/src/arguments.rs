@@ -169,11 +169,11 @@ pub(crate) struct Migrate {
     pub(crate) files: Vec<PathBuf>,
     /// File of one JSON object of domains and the secrets that they sign HS256 with.
     #[arg(long, value_name = "FILE", group = "input")]
-    pub(crate) secrets: Vec<PathBuf>,
+    pub(crate) old_secrets: Vec<PathBuf>,
     /// File of the items of a DynamoDB table; those whose `doc_type` is `user` are moved in. JSON
     /// lines, an export to S3, or what `aws dynamodb scan` prints.
     #[arg(long, value_name = "FILE", group = "input")]
-    pub(crate) table: Vec<PathBuf>,
+    pub(crate) old_table: Vec<PathBuf>,
     /// What an item calls the user's domain; if it does not say, it is the `id` before `#`.
     #[arg(long, value_name = "NAME", default_value = "domain")]
     pub(crate) domain_member: String,

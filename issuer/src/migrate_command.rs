@@ -38,7 +38,7 @@ pub(crate) async fn run(ports: &Ports, arguments: Migrate) -> Outcome<ExitCode> 
 }
 
 fn read_all(arguments: &Migrate, mut migration: Migration) -> Outcome<Migration> {
-    let Migrate { files, secrets, table, .. } = arguments;
+    let Migrate { files, old_secrets: secrets, old_table: table, .. } = arguments;
     let standard = files.iter().chain(secrets).chain(table).filter(|file| is_standard(file));
     if standard.count() > 1 {
         return Err("standard input, `-`, can be read only once".into());

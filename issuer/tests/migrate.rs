@@ -141,7 +141,7 @@ fn users_of_the_original_system_log_in_with_their_old_passwords() {
             ] })
         ),
     );
-    let migrate = ["migrate", "--secrets", "secrets.json", "--table", "table.json"];
+    let migrate = ["migrate", "--old-secrets", "secrets.json", "--old-table", "table.json"];
     let (code, output, errors) = place.run(&migrate, "");
     assert_eq!(code, 3, "{errors}");
     assert_eq!(errors, "left out: items of doc_type `session`: 1\n");
@@ -217,7 +217,7 @@ fn input_that_is_missing_or_cannot_be_read_is_an_error() {
     assert_eq!(place.run(&["migrate", "--dry-run"], "").0, 2);
     let (code, _, errors) = place.run(&["migrate", "nowhere.jsonl"], "");
     assert_eq!((code, errors.starts_with("error: cannot read `nowhere.jsonl`: ")), (1, true));
-    let (code, _, errors) = place.run(&["migrate", "-", "--table", "-"], "");
+    let (code, _, errors) = place.run(&["migrate", "-", "--old-table", "-"], "");
     assert_eq!((code, errors.as_str()), (1, "error: standard input, `-`, can be read only once\n"));
     fs::write(place.0.path().join("latin1"), b"\xe4").unwrap();
     let (code, _, errors) = place.run(&["migrate", "latin1"], "");

@@ -97,7 +97,8 @@ async fn a_set_that_the_domain_has_left_behind_is_not_used_though_nothing_newer_
         fixture.try_login("shop", "ada", PASSWORD).await,
         fixture.refresh(&token).await,
     ] {
-        answer.assert_refused(500, "Internal error");
+        answer.assert_refused(503, "Try again later");
+        assert_eq!(answer.header("retry-after"), "1");
     }
 }
 
