@@ -6,8 +6,10 @@
 mod pipelines;
 mod rotation;
 mod secrets;
+mod service;
 mod shop;
 mod store;
+mod store_faults;
 mod table;
 mod template;
 mod vault;

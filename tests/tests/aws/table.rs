@@ -23,6 +23,7 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) config: SdkConfig,
     endpoint: Option<SocketAddr>,
+    /// It ends with the test.
     _emulator: Option<MiniStack>,
 }
 
@@ -32,7 +33,9 @@ impl Table {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self::run_at(std::env::var("POSTERN_DYNAMODB_ENDPOINT").ok(), test).await;
+        let endpoint = std::env::var("POSTERN_DYNAMODB_ENDPOINT").ok();
+        let table = Arc::new(Box::pin(Self::create(endpoint)).await);
+        table.finish(Box::pin(test(Arc::clone(&table)))).await;
     }
 
     /// Runs a test on a new table that can be reached through a proxy.
@@ -42,21 +45,10 @@ impl Table {
     {
         let endpoint = std::env::var("POSTERN_DYNAMODB_ENDPOINT").ok();
         let endpoint = endpoint.filter(|endpoint| endpoint != REAL);
-        let proxy = async |table: &Self| {
-            let target = table.endpoint.expect("an emulator has an address");
-            FaultProxy::start(target).await.unwrap()
-        };
-        let table = Arc::new(Self::create(endpoint).await);
-        let proxy = proxy(&table).await;
-        table.finish(test(Arc::clone(&table), proxy)).await;
-    }
-
-    async fn run_at<F>(endpoint: Option<String>, test: impl FnOnce(Arc<Self>) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let table = Arc::new(Self::create(endpoint).await);
-        table.finish(test(Arc::clone(&table))).await;
+        let table = Arc::new(Box::pin(Self::create(endpoint)).await);
+        let target = table.endpoint.expect("an emulator has an address");
+        let proxy = FaultProxy::start(target).await.unwrap();
+        table.finish(Box::pin(test(Arc::clone(&table), proxy))).await;
     }
 
     /// Deletes the table whether the test passes or not.

@@ -1,0 +1,112 @@
+//! A thousand at once: nothing that was acknowledged is lost, and of a race's answers all agree.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use postern_issuer::{Store, SystemClock, Timestamp};
+use tokio::task::JoinSet;
+
+use crate::service::Service;
+use crate::shop::{read, session, shop_with};
+use crate::table::Table;
+
+const SESSIONS: u64 = 1000;
+const DOMAINS: usize = 4;
+/// More of one domain would wait for their passwords' check in vain.
+const LOGINS_OF_DOMAIN: usize = 16;
+const RACERS: usize = 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_concurrent_sessions_none_is_lost() {
+    Table::run(|table| async move {
+        let store = table.store();
+        let ada = shop_with(&*store, "ada").await;
+        let mut creations = JoinSet::new();
+        for number in 0..SESSIONS {
+            let (store, session) = (store.clone(), session(&ada, number));
+            creations.spawn(async move {
+                assert!(store.create_session(&session).await.unwrap());
+                session
+            });
+        }
+        let mut reads = JoinSet::new();
+        for session in creations.join_all().await {
+            let store = store.clone();
+            reads.spawn(async move { assert_eq!(read(&*store, &session).await, Some(session)) });
+        }
+        assert_eq!(reads.join_all().await.len(), 1000);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_and_a_thousand_racing_refreshes_give_each_session_one_successor() {
+    Table::run(|table| async move {
+        let service = Service::on(table.store(), Arc::new(SystemClock));
+        let domains: Vec<_> = (0..DOMAINS).map(|number| format!("shop-{number}")).collect();
+        for domain in &domains {
+            service.create_domain(domain).await;
+            for user in ["ada", "bob"] {
+                service.create_user(domain, user).await;
+            }
+        }
+        let mut tokens = log_in(&service, &domains, LOGINS_OF_DOMAIN).await;
+        assert_eq!(tokens.len(), 64);
+        tokens.extend(log_in(&service, &domains, 9).await);
+        assert_eq!(tokens.len(), 100);
+        assert_eq!(tokens.iter().collect::<HashSet<_>>().len(), 100);
+
+        let mut refreshes = JoinSet::new();
+        for token in tokens.iter().flat_map(|token| std::iter::repeat_n(token, RACERS)) {
+            let (service, token) = (service.clone(), token.clone());
+            refreshes.spawn(async move { (service.refresh(&token).await.token(), token) });
+        }
+        let answers = refreshes.join_all().await;
+        assert_eq!(answers.len(), 1000);
+        // All racers agree, and no two sessions do.
+        let distinct: HashSet<_> = answers.iter().collect();
+        let successors: HashSet<_> = answers.iter().map(|(successor, _)| successor).collect();
+        assert_eq!((distinct.len(), successors.len()), (100, 100));
+
+        let mut checks = JoinSet::new();
+        for successor in successors {
+            let (service, successor) = (service.clone(), successor.clone());
+            checks.spawn(async move {
+                assert_eq!(service.get("/auth", &successor).await.status, 200);
+                service.refresh(&successor).await.token()
+            });
+        }
+        assert_eq!(checks.join_all().await.iter().collect::<HashSet<_>>().len(), 100);
+    })
+    .await;
+}
+
+/// So many users of every domain at once, half of them each.
+async fn log_in(service: &Service, domains: &[String], of_each: usize) -> Vec<String> {
+    let mut logins = JoinSet::new();
+    for (domain, number) in domains.iter().flat_map(|domain| (0..of_each).map(move |n| (domain, n)))
+    {
+        let (service, domain) = (service.clone(), domain.clone());
+        let user = if number % 2 == 0 { "ada" } else { "bob" };
+        logins.spawn(async move { service.login(&domain, user).await.token() });
+    }
+    logins.join_all().await
+}
+
+/// However many fail at once, each failure counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_concurrent_failed_logins_each_counts() {
+    Table::run(|table| async move {
+        let account = postern_issuer::Account::new("shop".parse().unwrap(), "ada");
+        let mut failures = JoinSet::new();
+        for number in 0..200 {
+            let (store, account) = (table.store(), account.clone());
+            let now = Timestamp(1_000_000 + number % 3);
+            failures.spawn(async move { store.record_login_failure(&account, now).await.unwrap() });
+        }
+        failures.join_all().await;
+        let counted = table.store().login_failures(&account).await.unwrap().unwrap();
+        assert_eq!(counted.count, 200);
+    })
+    .await;
+}
