@@ -70,7 +70,13 @@ impl Secrets {
     }
 
     /// Moves a label by hand.
-    pub(crate) async fn label(&self, name: &str, label: &str, from: Option<&str>, to: Option<&str>) {
+    pub(crate) async fn label(
+        &self,
+        name: &str,
+        label: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) {
         let request = self.client.update_secret_version_stage();
         let request = request.secret_id(format!("{PREFIX}{name}")).version_stage(label);
         let request = request.set_remove_from_version_id(from.map(str::to_owned));
