@@ -4,7 +4,9 @@ mod login;
 mod readiness;
 mod refresh;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
 
 use self::readiness::Readiness;
 use crate::{
@@ -20,6 +22,9 @@ use crate::{
     token::{IssuedToken, mint},
     verification::{self, Claimed, OwnToken},
 };
+
+/// For how long [`Vault::latest_key_set`](crate::Vault::latest_key_set) may repeat itself.
+const LATEST_KEY_SET_PAUSE: Duration = Duration::from_secs(1);
 
 /// The login service for all domains.
 pub struct Issuer {
@@ -224,18 +229,27 @@ impl Issuer {
             return Ok(None);
         };
         // Read at every use: another process may have rotated the keys.
-        let mut key_set = self.ports.vault.key_set(&domain.key_set).await?;
+        let key_set = self.ports.vault.key_set(&domain.key_set).await?;
+        let mut key_set = key_set.ok_or(StoreError::Damaged("key set"))?;
+        // One that the domain has left behind may hold a key that was withdrawn.
         let is_old = |key_set: &KeySet| key_set.generation < domain.least_generation;
-        if key_set.as_ref().is_some_and(is_old) {
-            key_set = self.ports.vault.latest_key_set(&domain.key_set).await?;
+        if is_old(&key_set) {
+            key_set = self.latest_key_set(&domain).await?;
         }
-        let key_set = key_set.ok_or(StoreError::Damaged("key set"))?;
-        // One that the domain has left behind may hold a key that was withdrawn. The vault may
-        // take a moment to show the new one.
+        if is_old(&key_set) {
+            // What counts as the latest may have been read a moment too early.
+            sleep(LATEST_KEY_SET_PAUSE).await;
+            key_set = self.latest_key_set(&domain).await?;
+        }
         if is_old(&key_set) {
             return Err(StoreError::Busy("the key set that was read is an old one".into()));
         }
         Ok(Some((domain, key_set)))
+    }
+
+    async fn latest_key_set(&self, domain: &Domain) -> Result<KeySet, StoreError> {
+        let latest = self.ports.vault.latest_key_set(&domain.key_set).await?;
+        latest.ok_or(StoreError::Damaged("key set"))
     }
 
     fn mint(

@@ -84,7 +84,10 @@ impl SecretRotation {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        RotationStep::{CreateSecret, FinishSecret, SetSecret, TestSecret},
+        *,
+    };
 
     #[test]
     fn events_are_read_as_secrets_manager_writes_them() {
@@ -98,7 +101,6 @@ mod tests {
             });
             serde_json::from_value::<RotationEvent>(event).unwrap().step
         });
-        use RotationStep::{CreateSecret, FinishSecret, SetSecret, TestSecret};
         assert_eq!(read, [CreateSecret, SetSecret, TestSecret, FinishSecret]);
         let unknown = serde_json::json!({
             "Step": "dropSecret", "SecretId": "postern/shop", "ClientRequestToken": "1"

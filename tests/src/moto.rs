@@ -18,7 +18,7 @@ const URL_FOLLOWS: &str = "Running on ";
 #[derive(Debug)]
 pub struct Moto {
     url: String,
-    process: Process,
+    _process: Process,
     _folder: TempDir,
 }
 
@@ -44,19 +44,13 @@ impl Moto {
         });
         said.await?;
         let url = url_in(&process.log()).ok_or_else(|| process.failure("did not start"))?;
-        Ok(Self { url, process, _folder: folder })
+        Ok(Self { url, _process: process, _folder: folder })
     }
 
     /// The endpoint of all its services, such as `http://127.0.0.1:40123`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// What it has printed: a line for each request.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 }
 

@@ -211,19 +211,15 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
 /// A random UUID (RFC 9562, version 4), which AWS recommends for the ids of versions.
 pub(super) fn version_id() -> String {
     let random = SecretBytes::random(16);
-    let mut text = String::with_capacity(36);
-    for (index, byte) in random.expose().iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let byte = match index {
-            6 => byte & 0x0f | 0x40,
-            8 => byte & 0x3f | 0x80,
-            _ => *byte,
-        };
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    let bits = random.expose().iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        bits >> 96,
+        bits >> 80 & 0xffff,
+        bits >> 64 & 0x0fff,
+        bits >> 48 & 0x3fff | 0x8000,
+        bits & 0xffff_ffff_ffff,
+    )
 }
 
 #[cfg(test)]
@@ -234,8 +230,9 @@ mod tests {
     fn version_ids_are_random_uuids() {
         let (id, other) = (version_id(), version_id());
         assert_ne!(id, other);
-        assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
-        assert_eq!(&id[14..15], "4");
-        assert!("89ab".contains(&id[19..20]));
+        let parts: Vec<_> = id.split('-').collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert!(parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']));
+        assert!(id.chars().all(|digit| digit == '-' || digit.is_ascii_hexdigit()));
     }
 }
