@@ -78,8 +78,19 @@ impl SecretsManager {
         self.cache.read(id, no_older_than, fetch).await
     }
 
-    fn remember(&self, id: &KeySetId, since: Moment, key_set: &KeySet) {
-        self.cache.record(id, since, Some(key_set.clone()));
+    /// Keeps what a write that began at `since` has stored; or forgets what was known if it failed,
+    /// which may have been because something else is stored.
+    fn learn(
+        &self,
+        id: &KeySetId,
+        since: Moment,
+        written: Result<KeySet, StoreError>,
+    ) -> Result<KeySet, StoreError> {
+        match &written {
+            Ok(key_set) => self.cache.record(id, since, key_set.clone()),
+            Err(_) => self.cache.forget(id),
+        }
+        written
     }
 }
 
@@ -91,19 +102,11 @@ impl Vault for SecretsManager {
 
     async fn create_key_set(&self, id: &KeySetId, key_set: &KeySet) -> Result<(), StoreError> {
         let (secret, begun) = (self.secrets.of(id.as_str()), Moment::now());
-        if !secret.create(key_set).await? {
-            let existing = secret.current().await?;
-            if existing.as_ref().is_some_and(Version::holds_key_set) {
-                return Err(StoreError::AlreadyExists);
-            }
-            let replaced = existing.as_ref().map(|version| version.id.as_str());
-            match secret.put_in_place(replaced, key_set, Instant::now()).await {
-                Err(StoreError::Conflict) => return Err(StoreError::AlreadyExists),
-                outcome => outcome?,
-            }
-        }
-        self.remember(id, begun, key_set);
-        Ok(())
+        let outcome = match secret.create(key_set).await {
+            Ok(false) => fill(&secret, key_set).await,
+            outcome => outcome.map(drop),
+        };
+        self.learn(id, begun, outcome.map(|()| key_set.clone())).map(drop)
     }
 
     async fn key_set(&self, id: &KeySetId) -> Result<Option<KeySet>, StoreError> {
@@ -125,17 +128,39 @@ impl Vault for SecretsManager {
         key_set: &KeySet,
         clock: Arc<dyn Clock>,
     ) -> Result<KeySet, StoreError> {
-        let secret = self.secrets.of(id.as_str());
-        let current = secret.current().await?.ok_or(StoreError::Conflict)?;
-        let version = current.id.clone();
-        let stored = current.into_key_set().map(|key_set| key_set.generation);
-        if stored != Some(generation) {
-            return Err(StoreError::Conflict);
-        }
-        let (begun, counted_from) = (Moment::now(), Instant::now());
-        let key_set = key_set.clone().published_at(clock.now().plus(STALENESS_SECONDS));
-        secret.put_in_place(Some(&version), &key_set, counted_from).await?;
-        self.remember(id, begun, &key_set);
-        Ok(key_set)
+        let (secret, begun) = (self.secrets.of(id.as_str()), Moment::now());
+        let replaced = replace(&secret, generation, key_set, &*clock).await;
+        self.learn(id, begun, replaced)
     }
+}
+
+/// Puts the first key set where there is none yet.
+async fn fill(secret: &Secret, key_set: &KeySet) -> Result<(), StoreError> {
+    let existing = secret.current().await?;
+    if existing.as_ref().is_some_and(Version::holds_key_set) {
+        return Err(StoreError::AlreadyExists);
+    }
+    let replaced = existing.as_ref().map(|version| version.id.as_str());
+    match secret.put_in_place(replaced, key_set, Instant::now()).await {
+        Err(StoreError::Conflict) => Err(StoreError::AlreadyExists),
+        outcome => outcome,
+    }
+}
+
+async fn replace(
+    secret: &Secret,
+    generation: u64,
+    key_set: &KeySet,
+    clock: &dyn Clock,
+) -> Result<KeySet, StoreError> {
+    let current = secret.current().await?.ok_or(StoreError::Conflict)?;
+    let version = current.id.clone();
+    let stored = current.into_key_set().map(|key_set| key_set.generation);
+    if stored != Some(generation) {
+        return Err(StoreError::Conflict);
+    }
+    let counted_from = Instant::now();
+    let key_set = key_set.clone().published_at(clock.now().plus(STALENESS_SECONDS));
+    secret.put_in_place(Some(&version), &key_set, counted_from).await?;
+    Ok(key_set)
 }
