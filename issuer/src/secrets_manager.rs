@@ -7,10 +7,6 @@ mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use aws_config::SdkConfig;
-use tokio::time::Instant;
-
 use self::cache::{Cache, Moment};
 pub(crate) use self::{
     document::Document,
@@ -23,12 +19,14 @@ use crate::{
     store::StoreError,
     vault::{KeySetId, Vault},
 };
+use async_trait::async_trait;
+use aws_config::SdkConfig;
 
 /// How long a key set that was read may be used before it is read again.
 const KEPT: Duration = Duration::from_secs(20);
-/// What passes between reading the time that a new key set counts from and its commit: no more than
-/// this for writing the version, and the limit of one call for making it the current one.
-const WRITING: Duration = Duration::from_secs(4);
+/// Between reading the time that a new key set counts from and its commit pass this, at most, for
+/// writing the version, and the limit of one call for making it the current one.
+const WRITING_SECONDS: u64 = 4;
 /// Seconds for which a process may go on with a key set that was replaced: [`KEPT`], and what the
 /// commit may take. Also what is left for the service itself, whose reads may be behind its writes.
 pub(crate) const STALENESS_SECONDS: u64 = 30;
@@ -141,7 +139,8 @@ async fn fill(secret: &Secret, key_set: &KeySet) -> Result<(), StoreError> {
         return Err(StoreError::AlreadyExists);
     }
     let replaced = existing.as_ref().map(|version| version.id.as_str());
-    match secret.put_in_place(replaced, key_set, Instant::now()).await {
+    // Nothing counts from a time yet.
+    match secret.put_in_place(replaced, key_set, || true).await {
         Err(StoreError::Conflict) => Err(StoreError::AlreadyExists),
         outcome => outcome,
     }
@@ -159,8 +158,9 @@ async fn replace(
     if stored != Some(generation) {
         return Err(StoreError::Conflict);
     }
-    let counted_from = Instant::now();
-    let key_set = key_set.clone().published_at(clock.now().plus(STALENESS_SECONDS));
-    secret.put_in_place(Some(&version), &key_set, counted_from).await?;
+    let written_from = clock.now();
+    let key_set = key_set.clone().published_at(written_from.plus(STALENESS_SECONDS));
+    let in_time = || clock.now().since(written_from) <= WRITING_SECONDS;
+    secret.put_in_place(Some(&version), &key_set, in_time).await?;
     Ok(key_set)
 }

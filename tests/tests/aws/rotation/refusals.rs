@@ -116,6 +116,18 @@ async fn a_pending_value_of_someone_else_is_refused() {
     assert_eq!(world.key_set().await, current);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_next_key_that_does_not_work_never_signs() {
+    let world = World::start().await;
+    let mut stored = serde_json::to_value(world.key_set().await).unwrap();
+    stored["next"]["secret"] = stored["current"]["secret"].clone();
+    let put = world.secrets.client.put_secret_value().secret_id("postern/test/shop");
+    put.secret_string(stored.to_string()).send().await.unwrap();
+    let refused = world.rotate().await.unwrap_err();
+    assert!(refused.contains("what is signed with it does not pass"), "{refused}");
+    assert_eq!(world.key_set().await.generation, 1);
+}
+
 /// moto takes a rotation without a schedule for one that is not enabled, as AWS does after
 /// `CancelRotateSecret`.
 #[tokio::test(flavor = "multi_thread")]
