@@ -7,10 +7,6 @@ mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use aws_config::SdkConfig;
-use tokio::time::Instant;
-
 use self::cache::{Cache, Moment};
 pub(crate) use self::{
     document::Document,
@@ -23,12 +19,14 @@ use crate::{
     store::StoreError,
     vault::{KeySetId, Vault},
 };
+use async_trait::async_trait;
+use aws_config::SdkConfig;
 
 /// How long a key set that was read may be used before it is read again.
 const KEPT: Duration = Duration::from_secs(20);
-/// What passes between reading the time that a new key set counts from and its commit: no more than
-/// this for writing the version, and the limit of one call for making it the current one.
-const WRITING: Duration = Duration::from_secs(4);
+/// Between reading the time that a new key set counts from and its commit pass this, at most, for
+/// writing the version, and the limit of one call for making it the current one.
+const WRITING_SECONDS: u64 = 4;
 /// Seconds for which a process may go on with a key set that was replaced: [`KEPT`], and what the
 /// commit may take. Also what is left for the service itself, whose reads may be behind its writes.
 pub(crate) const STALENESS_SECONDS: u64 = 30;
@@ -78,8 +76,19 @@ impl SecretsManager {
         self.cache.read(id, no_older_than, fetch).await
     }
 
-    fn remember(&self, id: &KeySetId, since: Moment, key_set: &KeySet) {
-        self.cache.record(id, since, Some(key_set.clone()));
+    /// Keeps what a write that began at `since` has stored; or forgets what was known if it failed,
+    /// which may have been because something else is stored.
+    fn learn(
+        &self,
+        id: &KeySetId,
+        since: Moment,
+        written: Result<KeySet, StoreError>,
+    ) -> Result<KeySet, StoreError> {
+        match &written {
+            Ok(key_set) => self.cache.record(id, since, key_set.clone()),
+            Err(_) => self.cache.forget(id),
+        }
+        written
     }
 }
 
@@ -91,19 +100,11 @@ impl Vault for SecretsManager {
 
     async fn create_key_set(&self, id: &KeySetId, key_set: &KeySet) -> Result<(), StoreError> {
         let (secret, begun) = (self.secrets.of(id.as_str()), Moment::now());
-        if !secret.create(key_set).await? {
-            let existing = secret.current().await?;
-            if existing.as_ref().is_some_and(Version::holds_key_set) {
-                return Err(StoreError::AlreadyExists);
-            }
-            let replaced = existing.as_ref().map(|version| version.id.as_str());
-            match secret.put_in_place(replaced, key_set, Instant::now()).await {
-                Err(StoreError::Conflict) => return Err(StoreError::AlreadyExists),
-                outcome => outcome?,
-            }
-        }
-        self.remember(id, begun, key_set);
-        Ok(())
+        let outcome = match secret.create(key_set).await {
+            Ok(false) => fill(&secret, key_set).await,
+            outcome => outcome.map(drop),
+        };
+        self.learn(id, begun, outcome.map(|()| key_set.clone())).map(drop)
     }
 
     async fn key_set(&self, id: &KeySetId) -> Result<Option<KeySet>, StoreError> {
@@ -125,17 +126,41 @@ impl Vault for SecretsManager {
         key_set: &KeySet,
         clock: Arc<dyn Clock>,
     ) -> Result<KeySet, StoreError> {
-        let secret = self.secrets.of(id.as_str());
-        let current = secret.current().await?.ok_or(StoreError::Conflict)?;
-        let version = current.id.clone();
-        let stored = current.into_key_set().map(|key_set| key_set.generation);
-        if stored != Some(generation) {
-            return Err(StoreError::Conflict);
-        }
-        let (begun, counted_from) = (Moment::now(), Instant::now());
-        let key_set = key_set.clone().published_at(clock.now().plus(STALENESS_SECONDS));
-        secret.put_in_place(Some(&version), &key_set, counted_from).await?;
-        self.remember(id, begun, &key_set);
-        Ok(key_set)
+        let (secret, begun) = (self.secrets.of(id.as_str()), Moment::now());
+        let replaced = replace(&secret, generation, key_set, &*clock).await;
+        self.learn(id, begun, replaced)
     }
+}
+
+/// Puts the first key set where there is none yet.
+async fn fill(secret: &Secret, key_set: &KeySet) -> Result<(), StoreError> {
+    let existing = secret.current().await?;
+    if existing.as_ref().is_some_and(Version::holds_key_set) {
+        return Err(StoreError::AlreadyExists);
+    }
+    let replaced = existing.as_ref().map(|version| version.id.as_str());
+    // Nothing counts from a time yet.
+    match secret.put_in_place(replaced, key_set, || true).await {
+        Err(StoreError::Conflict) => Err(StoreError::AlreadyExists),
+        outcome => outcome,
+    }
+}
+
+async fn replace(
+    secret: &Secret,
+    generation: u64,
+    key_set: &KeySet,
+    clock: &dyn Clock,
+) -> Result<KeySet, StoreError> {
+    let current = secret.current().await?.ok_or(StoreError::Conflict)?;
+    let version = current.id.clone();
+    let stored = current.into_key_set().map(|key_set| key_set.generation);
+    if stored != Some(generation) {
+        return Err(StoreError::Conflict);
+    }
+    let written_from = clock.now();
+    let key_set = key_set.clone().published_at(written_from.plus(STALENESS_SECONDS));
+    let in_time = || clock.now().since(written_from) <= WRITING_SECONDS;
+    secret.put_in_place(Some(&version), &key_set, in_time).await?;
+    Ok(key_set)
 }

@@ -26,7 +26,11 @@ pub(crate) enum Unpromotable {
     #[error("it was to be promoted until {until}: the rotation has to start anew")]
     Late { until: Timestamp },
     #[error("the next key is not known everywhere yet: wait `{seconds_left}` seconds")]
-    TooSoon { seconds_left: u64 },
+    TooSoon {
+        seconds_left: u64,
+        /// Whether that is too late for this set.
+        is_over: bool,
+    },
 }
 
 impl KeySet {
@@ -81,7 +85,10 @@ impl PreparedSet<'_> {
         let published_at = self.replaced.next.published_at.max(rotated);
         match self.replaced.seconds_until_next_is_known(self.settings, published_at, now) {
             0 => Ok(()),
-            seconds_left => Err(Unpromotable::TooSoon { seconds_left }),
+            seconds_left => {
+                let is_over = self.check(now.plus(seconds_left)).is_err();
+                Err(Unpromotable::TooSoon { seconds_left, is_over })
+            }
         }
     }
 
@@ -99,7 +106,8 @@ impl PreparedSet<'_> {
     fn keeps_what_verifies(&self, now: Timestamp) -> bool {
         let last_use = now.plus(self.staleness);
         let needed = PreviousKey::replaced(&self.replaced.current, self.settings, last_use);
-        let earlier = self.replaced.previous.iter().filter(|previous| now < previous.kept_until);
+        let mut earlier =
+            self.replaced.previous.iter().filter(|previous| now < previous.kept_until);
         let kept = |needed: &PreviousKey| {
             self.prepared.previous.iter().any(|kept| {
                 kept.key == needed.key
@@ -107,7 +115,7 @@ impl PreparedSet<'_> {
                     && kept.kept_until >= needed.kept_until
             })
         };
-        kept(&needed) && earlier.into_iter().all(kept)
+        kept(&needed) && earlier.all(kept)
     }
 }
 
@@ -241,11 +249,15 @@ mod tests {
         };
         let known_at = Timestamp(NOW.0 - 3000 + 181);
         assert_eq!(set.check_next_is_known(None, known_at), Ok(()));
-        let too_soon = Err(Unpromotable::TooSoon { seconds_left: 1 });
+        let too_soon = Err(Unpromotable::TooSoon { seconds_left: 1, is_over: false });
         assert_eq!(set.check_next_is_known(None, Timestamp(known_at.0 - 1)), too_soon);
         // What Secrets Manager says of the last rotation may be later.
         let rotated = Timestamp(NOW.0 - 100);
         assert_eq!(set.check_next_is_known(Some(rotated), rotated.plus(211)), Ok(()));
         assert_eq!(set.check_next_is_known(Some(rotated), rotated.plus(210)), too_soon);
+        // After 211 seconds the window is closed.
+        let in_the_end = NOW.plus(WINDOW_SECONDS);
+        let over = Err(Unpromotable::TooSoon { seconds_left: 211, is_over: true });
+        assert_eq!(set.check_next_is_known(Some(in_the_end), in_the_end), over);
     }
 }

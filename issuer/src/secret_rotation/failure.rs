@@ -51,6 +51,8 @@ pub enum RotationFailure {
     TooSoon {
         /// Seconds until the last such cache has run out.
         seconds_left: u64,
+        /// Whether that is too late for what is pending. The rotation is over then.
+        is_over: bool,
     },
     /// A new key set cannot be made.
     #[error(transparent)]
@@ -63,7 +65,13 @@ pub enum RotationFailure {
 impl RotationFailure {
     /// Whether the pending version can never be promoted.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Misfit(_) | Self::Late { .. } | Self::Store(StoreError::Conflict))
+        matches!(
+            self,
+            Self::Misfit(_)
+                | Self::Late { .. }
+                | Self::TooSoon { is_over: true, .. }
+                | Self::Store(StoreError::Conflict)
+        )
     }
 }
 
@@ -72,7 +80,9 @@ impl From<Unpromotable> for RotationFailure {
         match reason {
             Unpromotable::Misfit(text) => Self::Misfit(text),
             Unpromotable::Late { until } => Self::Late { until },
-            Unpromotable::TooSoon { seconds_left } => Self::TooSoon { seconds_left },
+            Unpromotable::TooSoon { seconds_left, is_over } => {
+                Self::TooSoon { seconds_left, is_over }
+            }
         }
     }
 }

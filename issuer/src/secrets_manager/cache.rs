@@ -67,8 +67,13 @@ impl Cache {
     }
 
     /// Keeps what was the key set of `id` at that moment or a little later.
-    pub(super) fn record(&self, id: &KeySetId, since: Moment, key_set: Option<KeySet>) {
-        self.entry(id).known().record(since, key_set);
+    pub(super) fn record(&self, id: &KeySetId, since: Moment, key_set: KeySet) {
+        self.entry(id).known().record(since, Some(key_set));
+    }
+
+    /// Has the next call read it.
+    pub(super) fn forget(&self, id: &KeySetId) {
+        *self.entry(id).known() = Known::default();
     }
 
     fn entry(&self, id: &KeySetId) -> Arc<Entry> {
@@ -140,5 +145,96 @@ fn repeated(error: &StoreError) -> StoreError {
         StoreError::Busy(source) => StoreError::Busy(source.to_string().into()),
         StoreError::Unavailable(source) => StoreError::unavailable(source.to_string()),
         error => StoreError::unavailable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::{clock::Timestamp, key::SigningAlgorithm};
+
+    fn id() -> KeySetId {
+        KeySetId::stored("shop".to_owned())
+    }
+
+    fn generation(generation: u64) -> KeySet {
+        let first = KeySet::generate(SigningAlgorithm::EdDsa, Timestamp(1)).unwrap();
+        KeySet { generation, ..first }
+    }
+
+    /// The generation that is read when another one may be fetched.
+    async fn read_or(cache: &Cache, fetched: u64) -> Option<u64> {
+        let read = cache.read(&id(), KEPT, async || Ok(Some(generation(fetched)))).await;
+        read.unwrap().map(|key_set| key_set.generation)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_began_before_a_write_does_not_undo_it() {
+        let cache = Cache::default();
+        let behind = async || {
+            cache.record(&id(), Moment::now(), generation(2));
+            Ok(Some(generation(1)))
+        };
+        let read = cache.read(&id(), KEPT, behind).await;
+        assert_eq!(read.unwrap().unwrap().generation, 2);
+        assert_eq!(read_or(&cache, 3).await, Some(2));
+        tokio::time::advance(KEPT).await;
+        assert_eq!(read_or(&cache, 3).await, Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_the_process_was_frozen_counts() {
+        let cache = Cache::default();
+        let now = Moment::now();
+        let before = Moment { wall: now.wall - KEPT, ..now };
+        cache.record(&id(), before, generation(1));
+        assert_eq!(read_or(&cache, 2).await, Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_that_was_set_back_keeps_nothing_longer() {
+        let cache = Cache::default();
+        let now = Moment::now();
+        let ahead = Moment { wall: now.wall + 100 * KEPT, ..now };
+        cache.record(&id(), ahead, generation(1));
+        assert_eq!(read_or(&cache, 2).await, Some(1));
+        tokio::time::advance(KEPT).await;
+        assert_eq!(read_or(&cache, 2).await, Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_shares_a_failure_and_a_second_later_it_is_tried_again() {
+        let (cache, calls) = (Arc::new(Cache::default()), Arc::new(AtomicU64::new(0)));
+        let ask = || {
+            let (cache, calls) = (Arc::clone(&cache), Arc::clone(&calls));
+            tokio::spawn(async move {
+                let fetch = async || {
+                    calls.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_secs(6)).await;
+                    Err(StoreError::Busy("down".into()))
+                };
+                cache.read(&id(), KEPT, fetch).await
+            })
+        };
+        let crowd: Vec<_> = (0..50).map(|_| ask()).collect();
+        for answer in crowd {
+            assert!(matches!(answer.await.unwrap(), Err(StoreError::Busy(_))));
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        tokio::time::advance(KEPT_WITHOUT_KEYS).await;
+        ask().await.unwrap().unwrap_err();
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_is_bounded() {
+        let cache = Cache::default();
+        for number in 0..3 * ENTRIES_MAX {
+            let id = KeySetId::stored(number.to_string());
+            let _ = cache.read(&id, KEPT, async || Ok(None)).await;
+            assert!(cache.0.lock().unwrap().len() <= ENTRIES_MAX);
+        }
     }
 }

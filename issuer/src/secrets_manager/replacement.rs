@@ -1,9 +1,7 @@
 //! Putting a key set in the place of the current one: compare-and-set by the label `AWSCURRENT`.
 
-use tokio::time::Instant;
-
 use super::{
-    CURRENT, PENDING, Secret, WRITING,
+    CURRENT, PENDING, Secret,
     secrets::{PREVIOUS, version_id},
 };
 use crate::{key_set::KeySet, store::StoreError};
@@ -16,17 +14,17 @@ impl Secret {
     /// Stores `key_set` and makes it the current version in the place of `replaced`, or of none when
     /// the secret has no value yet. [`StoreError::Conflict`] when something else is current by then.
     ///
-    /// `key_set` says from when it counts, which was read at `counted_from`: when writing it takes
-    /// too long after that, it does not become the current one.
+    /// `key_set` says from when it counts: unless it is `in_time` when it has been written, it does
+    /// not become the current one.
     pub(super) async fn put_in_place(
         &self,
         replaced: Option<&str>,
         key_set: &KeySet,
-        counted_from: Instant,
+        in_time: impl FnOnce() -> bool + Send,
     ) -> Result<(), StoreError> {
         let id = version_id();
         self.put(&id, key_set, WRITE_LABEL).await?;
-        if counted_from.elapsed() > WRITING {
+        if !in_time() {
             return Err(StoreError::Busy("writing a key set took too long".into()));
         }
         match replaced {

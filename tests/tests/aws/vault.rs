@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hyper::header::AUTHORIZATION;
 use postern_issuer::{
-    DomainSettings, Issuer, KeySet, KeySetId, Ports, Rotation, SecretsManager, SigningAlgorithm,
-    Sqlite, StoreError, SystemClock, Timestamp, Vault, contract, router, serve,
+    Clock, DomainSettings, Issuer, KeySet, KeySetId, Ports, Rotation, SecretsManager,
+    SigningAlgorithm, Sqlite, StoreError, SystemClock, Timestamp, Vault, contract, router, serve,
 };
 use postern_tests::{Client, Protocol, Request};
 use tempfile::TempDir;
@@ -241,6 +242,28 @@ async fn a_replacement_leaves_no_label_on_what_it_replaced_and_ends_a_rotation()
         assert_eq!(labels(&secrets, "shop").await, [["AWSCURRENT"]]);
     }
     assert_eq!(secrets.key_set("shop").await, stored);
+}
+
+/// It says from when it counts, and other processes would go on with the old one for too long.
+#[tokio::test]
+async fn a_replacement_that_took_too_long_to_write_is_given_up() {
+    struct Slow(AtomicU64);
+    impl Clock for Slow {
+        fn now(&self) -> Timestamp {
+            Timestamp(NOW.0 + self.0.fetch_add(5, Ordering::SeqCst))
+        }
+    }
+    let secrets = Secrets::start().await;
+    let (vault, id) = (secrets.vault(), id("shop"));
+    let first = key_set();
+    vault.create_key_set(&id, &first).await.unwrap();
+    let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
+    let slow = Arc::new(Slow(AtomicU64::default()));
+    let refused = vault.replace_key_set(&id, 1, &second, slow).await;
+    assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+    assert_eq!(secrets.key_set("shop").await, first);
+    vault.replace_key_set(&id, 1, &second, Arc::new(SystemClock)).await.unwrap();
+    assert_eq!(labels(&secrets, "shop").await, [["AWSCURRENT"]]);
 }
 
 /// Whoever cannot clean up has replaced the key set all the same.
