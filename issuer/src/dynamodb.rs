@@ -150,6 +150,7 @@ impl Store for DynamoDb {
         next: RefreshHash,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Timestamp>, StoreError> {
+        // Tries of the SDK's own go by it, too: it is behind by no more than one call may take.
         let now = clock.now();
         let replaced = sessions::replace_refresh(&self.table, session, current, next, now).await?;
         Ok(replaced.then_some(now))

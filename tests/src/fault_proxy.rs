@@ -1,6 +1,5 @@
 //! A proxy before DynamoDB that does what a network and a busy service do.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +28,10 @@ pub enum Fault {
     LoseAnswer,
     /// Half of it is passed on, and then the connection ends.
     CutShort,
+    /// A transaction that is answered with its cancellation for this reason, and not passed on.
+    Cancel(&'static str),
+    /// The same, but it was carried out before by a call whose answer nobody heard.
+    CarryOutAndCancel(&'static str),
     /// A batch of reads of which nothing is read: all is to be asked for again.
     ReadNothing,
 }
@@ -50,7 +53,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
-    requests: HashMap<String, usize>,
+    requests: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -85,7 +88,7 @@ impl FaultProxy {
         self.shared.state().rules.push(Rule { operation, times_left: times, fault });
     }
 
-    /// Passes everything on from now on, and counts from nothing.
+    /// Passes everything on from now on, and forgets what it has seen.
     pub fn pass(&self) {
         *self.shared.state() = State::default();
     }
@@ -93,7 +96,16 @@ impl FaultProxy {
     /// How many requests of an operation have come.
     #[must_use]
     pub fn requests(&self, operation: &str) -> usize {
-        self.shared.state().requests.get(operation).copied().unwrap_or(0)
+        self.shared.state().requests.iter().filter(|(name, _)| name == operation).count()
+    }
+
+    /// The operations that were asked for, in order, with what each request said.
+    #[must_use]
+    pub fn seen(&self) -> Vec<(String, Value)> {
+        let parsed = |(operation, body): &(String, String)| {
+            (operation.clone(), serde_json::from_str(body).unwrap_or_default())
+        };
+        self.shared.state().requests.iter().map(parsed).collect()
     }
 
     /// Ends all connections and listens no more.
@@ -103,6 +115,12 @@ impl FaultProxy {
             // It ends by being aborted; what it held is closed then.
             let _ = task.await;
         }
+    }
+
+    /// Whether nobody listens.
+    #[must_use]
+    pub fn is_refusing(&self) -> bool {
+        self.task.is_none()
     }
 
     /// Listens again.
@@ -131,10 +149,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to happen to a request of that operation, which is counted.
-    fn next_fault(&self, operation: &str) -> Option<Fault> {
-        let mut state = self.state();
-        *state.requests.entry(operation.to_owned()).or_default() += 1;
+    /// What is to happen to a request, which is remembered.
+    fn next_fault(&self, request: &Request) -> Option<Fault> {
+        let (mut state, operation) = (self.state(), operation(request));
+        state.requests.push((operation.to_owned(), request.body.clone()));
         let is_meant = |rule: &&mut Rule| {
             rule.times_left > 0 && (rule.operation.is_empty() || rule.operation == operation)
         };
@@ -148,32 +166,36 @@ impl Shared {
         request: hyper::Request<Incoming>,
     ) -> Result<hyper::Response<Full<Bytes>>, Failure> {
         let request = read(request).await?;
-        let fault = self.next_fault(operation(&request));
+        let fault = self.next_fault(&request);
         match fault {
             Some(Fault::Refuse(status, code)) => return refusal(status, code),
+            Some(Fault::Cancel(reason)) => return cancellation(reason),
             Some(Fault::ReadNothing) => return nothing_read(&request),
             Some(Fault::CutShort) => {
                 self.pass_half(&request).await?;
                 return Err(Failure::new("cut short"));
             }
             Some(Fault::Delay(time)) => sleep(time).await,
-            Some(Fault::LoseAnswer) | None => {}
+            Some(Fault::LoseAnswer | Fault::CarryOutAndCancel(_)) | None => {}
         }
         let answer = Client::new(Protocol::Http1, self.target).send(request).await?;
         match fault {
             Some(Fault::LoseAnswer) => Err(Failure::new("answer lost")),
+            Some(Fault::CarryOutAndCancel(reason)) => cancellation(reason),
             _ => Ok(passed_on(answer)),
         }
     }
 
     async fn pass_half(&self, request: &Request) -> Result<(), Failure> {
         let failed = || Failure::while_doing("passing on");
-        let mut text = format!("POST {} HTTP/1.1\r\n", request.target);
-        for (name, value) in &request.headers {
-            text += &format!("{name}: {}\r\n", String::from_utf8_lossy(value));
-        }
-        text += &format!("content-length: {}\r\n\r\n{}", request.body.len(), request.body);
-        let half = text.len() - request.body.len() / 2;
+        let header = |(name, value): &(String, Vec<u8>)| {
+            format!("{name}: {}\r\n", String::from_utf8_lossy(value))
+        };
+        let headers: String = request.headers.iter().map(header).collect();
+        let length = request.body.len();
+        let head = format!("POST {} HTTP/1.1\r\n{headers}", request.target);
+        let text = format!("{head}content-length: {length}\r\n\r\n{}", request.body);
+        let half = text.len() - length / 2;
         let mut stream = TcpStream::connect(self.target).await.map_err(failed())?;
         stream.write_all(text.as_bytes().get(..half).unwrap_or_default()).await.map_err(failed())
     }
@@ -232,6 +254,14 @@ fn passed_on(answer: Response) -> hyper::Response<Full<Bytes>> {
 fn refusal(status: u16, code: &str) -> Result<hyper::Response<Full<Bytes>>, Failure> {
     let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
     json_answer(status, &json!({ "__type": kind, "message": "a fault of the test's" }))
+}
+
+fn cancellation(reason: &str) -> Result<hyper::Response<Full<Bytes>>, Failure> {
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let reasons =
+        [json!({ "Code": reason, "Message": "a fault of the test's" }), json!({ "Code": "None" })];
+    let text = format!("Transaction cancelled, please refer cancellation reasons [{reason}, None]");
+    json_answer(400, &json!({ "__type": kind, "Message": text, "CancellationReasons": reasons }))
 }
 
 fn nothing_read(request: &Request) -> Result<hyper::Response<Full<Bytes>>, Failure> {

@@ -12,7 +12,6 @@ use super::{item::Item, keys::Key};
 use crate::store::StoreError;
 
 /// What came of a write on a condition.
-#[derive(Debug)]
 pub(super) enum Written {
     /// The condition held, and the item is as it was to be.
     Yes,

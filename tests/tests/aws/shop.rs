@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use postern_issuer::{
     Clock, Domain, DomainSettings, KeySetId, Ports, RefreshHash, SecretBytes, SecretText, Session,
-    SigningAlgorithm, Sqlite, Timestamp, User,
+    SigningAlgorithm, Sqlite, Store, Timestamp, User,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000);
@@ -46,13 +46,33 @@ pub(crate) async fn user(name: &str) -> User {
     let ports = Ports { store: sqlite.clone(), vault: sqlite, clock: Arc::new(At(NOW)) };
     let shop = "shop".parse().unwrap();
     ports.create_domain(domain("shop").name, SigningAlgorithm::EdDsa, settings()).await.unwrap();
-    let password = SecretText::new(PASSWORD.to_owned());
-    ports.create_user(&shop, name.parse().unwrap(), password).await.unwrap()
+    ports.create_user(&shop, name.parse().unwrap(), secret(PASSWORD)).await.unwrap()
+}
+
+/// The same user by another name.
+pub(crate) fn renamed(user: &User, name: &str) -> User {
+    User { id: format!("id of {name}"), username: name.parse().unwrap(), ..user.clone() }
+}
+
+pub(crate) fn secret(text: &str) -> SecretText {
+    SecretText::new(text.to_owned())
+}
+
+/// Makes the domain `shop` and a user of it.
+pub(crate) async fn shop_with(store: &dyn Store, name: &str) -> User {
+    store.create_domain(&domain("shop")).await.unwrap();
+    let user = user(name).await;
+    store.create_user(&user).await.unwrap();
+    user
+}
+
+pub(crate) async fn read(store: &dyn Store, session: &Session) -> Option<Session> {
+    store.session(&session.domain, &session.username, &session.id).await.unwrap()
 }
 
 /// A session of `user`; its number tells it from their others.
 pub(crate) fn session(user: &User, number: u64) -> Session {
-    let mut hash = [0; 32];
+    let mut hash = [0xaa; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());
     Session {
         id: format!("{}-{number:06}", user.username),

@@ -8,7 +8,9 @@
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
@@ -23,6 +25,7 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) config: SdkConfig,
     endpoint: Option<SocketAddr>,
+    /// It ends with the test.
     _emulator: Option<MiniStack>,
 }
 
@@ -32,7 +35,9 @@ impl Table {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self::run_at(std::env::var("POSTERN_DYNAMODB_ENDPOINT").ok(), test).await;
+        let endpoint = std::env::var("POSTERN_DYNAMODB_ENDPOINT").ok();
+        let table = Arc::new(Box::pin(Self::create(endpoint)).await);
+        table.finish(Box::pin(test(Arc::clone(&table)))).await;
     }
 
     /// Runs a test on a new table that can be reached through a proxy.
@@ -42,21 +47,10 @@ impl Table {
     {
         let endpoint = std::env::var("POSTERN_DYNAMODB_ENDPOINT").ok();
         let endpoint = endpoint.filter(|endpoint| endpoint != REAL);
-        let proxy = async |table: &Self| {
-            let target = table.endpoint.expect("an emulator has an address");
-            FaultProxy::start(target).await.unwrap()
-        };
-        let table = Arc::new(Self::create(endpoint).await);
-        let proxy = proxy(&table).await;
-        table.finish(test(Arc::clone(&table), proxy)).await;
-    }
-
-    async fn run_at<F>(endpoint: Option<String>, test: impl FnOnce(Arc<Self>) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let table = Arc::new(Self::create(endpoint).await);
-        table.finish(test(Arc::clone(&table))).await;
+        let table = Arc::new(Box::pin(Self::create(endpoint)).await);
+        let target = table.endpoint.expect("an emulator has an address");
+        let proxy = FaultProxy::start(target).await.unwrap();
+        table.finish(Box::pin(test(Arc::clone(&table), proxy))).await;
     }
 
     /// Deletes the table whether the test passes or not.
@@ -90,6 +84,14 @@ impl Table {
     /// A store on the table.
     pub(crate) fn store(&self) -> Arc<DynamoDb> {
         Arc::new(DynamoDb::new(&self.config, self.name.clone()))
+    }
+
+    /// A store on the table for a crowd: an emulator is slow where DynamoDB is not.
+    pub(crate) fn patient_store(&self) -> Arc<DynamoDb> {
+        let limit = Duration::from_secs(20);
+        let limits = TimeoutConfig::builder().connect_timeout(limit).operation_timeout(limit);
+        let config = self.config.to_builder().timeout_config(limits.build()).build();
+        Arc::new(DynamoDb::new(&config, self.name.clone()))
     }
 
     /// A store on the table, with connections of its own, that sees it through a proxy.
