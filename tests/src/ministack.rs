@@ -94,3 +94,10 @@ impl MiniStack {
         ]
     }
 }
+
+/// It has nothing to finish.
+impl Drop for MiniStack {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

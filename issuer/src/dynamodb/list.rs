@@ -1,8 +1,9 @@
 //! Lists: the keys first, page by page, and then what they are keys of.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, KeysAndAttributes},
+};
 
 use super::{
     item::{Item, Reader, text},
@@ -30,31 +31,11 @@ impl Table {
         wanted: Option<Wanted<'_>>,
     ) -> Result<Vec<String>, StoreError> {
         let (mut names, mut after) = (Vec::new(), None);
-        let Listing { partition, prefix } = listing;
-        let keys =
-            if prefix.is_empty() { "#pk = :pk" } else { "#pk = :pk AND begins_with(#sk, :prefix)" };
-        let (condition, values) = wanted.map(|wanted| (wanted.condition, wanted.values)).unzip();
-        let mut values: HashMap<_, _> =
-            values.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)).collect();
-        values.insert(":pk".to_owned(), text(&partition));
-        if !prefix.is_empty() {
-            values.insert(":prefix".to_owned(), text(prefix));
-        }
-        let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression(keys)
-            .set_filter_expression(condition.map(str::to_owned))
-            .projection_expression("#sk")
-            .set_expression_attribute_names(Some(names_in(&["#pk #sk", condition.unwrap_or("")])))
-            .set_expression_attribute_values(Some(values))
-            .set_limit(self.page_entries);
+        let query = self.query(&listing, wanted);
         loop {
             let page = query.clone().set_exclusive_start_key(after).send().await?;
             for item in page.items() {
-                let name = Reader::new(item, "list").text(SORT)?.strip_prefix(prefix);
+                let name = Reader::new(item, "list").text(SORT)?.strip_prefix(listing.prefix);
                 names.push(name.ok_or(StoreError::Damaged("list"))?.to_owned());
             }
             // A page may be empty, or end where nothing follows: only this tells the last one.
@@ -63,6 +44,31 @@ impl Table {
                 return Ok(names);
             }
         }
+    }
+
+    fn query(&self, listing: &Listing, wanted: Option<Wanted<'_>>) -> QueryFluentBuilder {
+        let (condition, values) = wanted.map(|wanted| (wanted.condition, wanted.values)).unzip();
+        let mut values = values.unwrap_or_default();
+        values.push((":pk", text(&listing.partition)));
+        // An empty text is no prefix to DynamoDB.
+        let keys = if listing.prefix.is_empty() {
+            "#pk = :pk"
+        } else {
+            values.push((":prefix", text(listing.prefix)));
+            "#pk = :pk AND begins_with(#sk, :prefix)"
+        };
+        let names = names_in(&[keys, "#sk", condition.unwrap_or_default()]);
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression(keys)
+            .set_filter_expression(condition.map(str::to_owned))
+            .projection_expression("#sk")
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .set_limit(self.page_entries)
     }
 
     /// The items of those keys, as far as they are there, in any order.

@@ -72,7 +72,7 @@ pub(crate) async fn read(store: &dyn Store, session: &Session) -> Option<Session
 
 /// A session of `user`; its number tells it from their others.
 pub(crate) fn session(user: &User, number: u64) -> Session {
-    let mut hash = [0; 32];
+    let mut hash = [0xaa; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());
     Session {
         id: format!("{}-{number:06}", user.username),

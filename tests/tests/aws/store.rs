@@ -133,13 +133,42 @@ async fn items_lie_where_the_layout_says_and_hashes_are_bytes() {
     .await;
 }
 
+/// `#` separates the parts of a key; the parts of longest names come near the 1024 bytes of one.
+#[tokio::test]
+async fn users_of_any_name_are_told_apart() {
+    Table::run(|table| async move {
+        let store = table.store();
+        let ada = shop_with(&*store, "ada").await;
+        let longest = "\u{1d11e}".repeat(128);
+        let names =
+            ["#", "ada#", "ada#user", "session#x", "user", "user#ada", "ünï cødé", &longest];
+        let users: Vec<_> = names.iter().map(|name| renamed(&ada, name)).collect();
+        for (number, user) in (0..).zip(&users) {
+            store.create_user(user).await.unwrap();
+            assert!(store.create_session(&session(user, number)).await.unwrap());
+        }
+        for (number, user) in (0..).zip(&users) {
+            let found = store.user(&user.domain, &user.username).await.unwrap();
+            assert_eq!(found.as_ref(), Some(user));
+            let session = session(user, number);
+            assert_eq!(read(&*store, &session).await, Some(session));
+        }
+        let listed = store.users(&ada.domain).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|user| user.username.to_string()).collect();
+        let mut expected = [&names[..], &["ada"]].concat();
+        expected.sort_unstable();
+        assert_eq!(listed, expected);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn lists_of_many_pages_are_whole_and_in_order() {
     Table::run(|table| async move {
         let store = table.store();
         let ada = shop_with(&*store, "ada").await;
         let mut expected = vec!["ada".to_owned()];
-        for number in 0..230 {
+        for number in 0..120 {
             let user = renamed(&ada, &format!("user {number}"));
             store.create_user(&user).await.unwrap();
             expected.push(user.username.to_string());
@@ -148,7 +177,7 @@ async fn lists_of_many_pages_are_whole_and_in_order() {
             store.create_domain(&domain(name)).await.unwrap();
         }
         expected.sort();
-        for entries in [1, 7, 1000] {
+        for entries in [7, 1000] {
             let store = (*table.store()).clone().in_pages_of(entries);
             let users = store.users(&ada.domain).await.unwrap();
             let names: Vec<_> = users.iter().map(|user| user.username.to_string()).collect();

@@ -8,7 +8,9 @@
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
@@ -82,6 +84,14 @@ impl Table {
     /// A store on the table.
     pub(crate) fn store(&self) -> Arc<DynamoDb> {
         Arc::new(DynamoDb::new(&self.config, self.name.clone()))
+    }
+
+    /// A store on the table for a crowd: an emulator is slow where DynamoDB is not.
+    pub(crate) fn patient_store(&self) -> Arc<DynamoDb> {
+        let limit = Duration::from_secs(20);
+        let limits = TimeoutConfig::builder().connect_timeout(limit).operation_timeout(limit);
+        let config = self.config.to_builder().timeout_config(limits.build()).build();
+        Arc::new(DynamoDb::new(&config, self.name.clone()))
     }
 
     /// A store on the table, with connections of its own, that sees it through a proxy.

@@ -8,6 +8,20 @@ use tokio::task::JoinSet;
 
 use crate::service::Service;
 use crate::shop::{read, session, shop_with};
+//!
+//! On a busy machine the emulator may be too slow for some. They are told to come back, and do, as
+//! clients are to. The issuers' clock stands still, so that a late racer is a racer.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_issuer::{Account, Clock, Store, StoreError, SystemClock, Timestamp};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::service::{Answer, Service};
+use crate::shop::{At, session, shop_with};
 use crate::table::Table;
 
 const SESSIONS: u64 = 1000;
@@ -15,6 +29,8 @@ const DOMAINS: usize = 4;
 /// More of one domain would wait for their passwords' check in vain.
 const LOGINS_OF_DOMAIN: usize = 16;
 const RACERS: usize = 10;
+const FAILURES: u32 = 200;
+const TRIES: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_concurrent_sessions_none_is_lost() {
@@ -27,12 +43,42 @@ async fn of_a_thousand_concurrent_sessions_none_is_lost() {
             creations.spawn(async move {
                 assert!(store.create_session(&session).await.unwrap());
                 session
+        let store = table.patient_store();
+        let ada = shop_with(&*store, "ada").await;
+        let mut creations = JoinSet::new();
+        for number in 0..SESSIONS {
+            let (store, ada) = (store.clone(), ada.clone());
+            creations.spawn(async move {
+                for number in (number..).step_by(1000).take(TRIES) {
+                    let session = session(&ada, number);
+                    match store.create_session(&session).await {
+                        Err(StoreError::Busy(_)) => {}
+                        created => {
+                            assert!(created.unwrap());
+                            return session;
+                        }
+                    }
+                }
+                panic!("busy for good")
             });
         }
         let mut reads = JoinSet::new();
         for session in creations.join_all().await {
             let store = store.clone();
             reads.spawn(async move { assert_eq!(read(&*store, &session).await, Some(session)) });
+            reads.spawn(async move {
+                for _ in 0..TRIES {
+                    let stored = store.session(&session.domain, &session.username, &session.id);
+                    match stored.await {
+                        Err(StoreError::Busy(_)) => {}
+                        stored => {
+                            assert_eq!(stored.unwrap(), Some(session));
+                            return;
+                        }
+                    }
+                }
+                panic!("busy for good")
+            });
         }
         assert_eq!(reads.join_all().await.len(), 1000);
     })
@@ -43,6 +89,7 @@ async fn of_a_thousand_concurrent_sessions_none_is_lost() {
 async fn logins_and_a_thousand_racing_refreshes_give_each_session_one_successor() {
     Table::run(|table| async move {
         let service = Service::on(table.store(), Arc::new(SystemClock));
+        let service = Service::on(table.patient_store(), Arc::new(At(SystemClock.now())));
         let domains: Vec<_> = (0..DOMAINS).map(|number| format!("shop-{number}")).collect();
         for domain in &domains {
             service.create_domain(domain).await;
@@ -60,6 +107,7 @@ async fn logins_and_a_thousand_racing_refreshes_give_each_session_one_successor(
         for token in tokens.iter().flat_map(|token| std::iter::repeat_n(token, RACERS)) {
             let (service, token) = (service.clone(), token.clone());
             refreshes.spawn(async move { (service.refresh(&token).await.token(), token) });
+            refreshes.spawn(async move { (refresh(&service, &token).await, token) });
         }
         let answers = refreshes.join_all().await;
         assert_eq!(answers.len(), 1000);
@@ -74,6 +122,9 @@ async fn logins_and_a_thousand_racing_refreshes_give_each_session_one_successor(
             checks.spawn(async move {
                 assert_eq!(service.get("/auth", &successor).await.status, 200);
                 service.refresh(&successor).await.token()
+                let auth = answered(|| service.get("/auth", &successor)).await;
+                assert_eq!(auth.status, 200);
+                refresh(&service, &successor).await
             });
         }
         assert_eq!(checks.join_all().await.iter().collect::<HashSet<_>>().len(), 100);
@@ -89,8 +140,26 @@ async fn log_in(service: &Service, domains: &[String], of_each: usize) -> Vec<St
         let (service, domain) = (service.clone(), domain.clone());
         let user = if number % 2 == 0 { "ada" } else { "bob" };
         logins.spawn(async move { service.login(&domain, user).await.token() });
+        logins.spawn(async move { answered(|| service.login(&domain, user)).await.token() });
     }
     logins.join_all().await
+}
+
+async fn refresh(service: &Service, token: &str) -> String {
+    answered(|| service.refresh(token)).await.token()
+}
+
+/// Asks again for as long as it is told to.
+async fn answered<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+    for _ in 1..TRIES {
+        let answer = ask().await;
+        if answer.status != 503 {
+            return answer;
+        }
+        assert_eq!(answer.headers.get("retry-after").unwrap(), "1");
+        sleep(Duration::from_secs(1)).await;
+    }
+    ask().await
 }
 
 /// However many fail at once, each failure counts.
@@ -107,6 +176,22 @@ async fn of_concurrent_failed_logins_each_counts() {
         failures.join_all().await;
         let counted = table.store().login_failures(&account).await.unwrap().unwrap();
         assert_eq!(counted.count, 200);
+        let account = Account::new("shop".parse().unwrap(), "ada");
+        let stores = [table.patient_store(), table.patient_store(), table.patient_store()];
+        let mut failures = JoinSet::new();
+        for (number, store) in (0..FAILURES).zip(stores.iter().cycle()) {
+            let (store, account) = (store.clone(), account.clone());
+            let now = Timestamp(1_000_000 + u64::from(number % 3));
+            failures.spawn(async move { store.record_login_failure(&account, now).await });
+        }
+        let outcomes = failures.join_all().await;
+        assert!(
+            outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(StoreError::Busy(_))))
+        );
+        let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        let counted = stores[0].login_failures(&account).await.unwrap().unwrap();
+        let counted = counted.count.try_into().unwrap();
+        assert!((acknowledged..=outcomes.len()).contains(&counted), "{counted}, {acknowledged}");
     })
     .await;
 }

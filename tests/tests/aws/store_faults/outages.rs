@@ -13,6 +13,27 @@ use crate::table::Table;
 /// What one call may take, and a little more for a busy machine.
 const LIMIT: Duration = Duration::from_secs(8);
 const FOR_GOOD: usize = usize::MAX;
+use postern_issuer::{
+    Account, EndReason, RefreshHash, Session, Store, StoreError, SystemClock, User,
+};
+use postern_tests::Fault;
+
+use crate::service::Service;
+use crate::shop::{At, NOW, domain, read, renamed, session, shop_with, user};
+use crate::table::Table;
+
+/// What one call may take, and a little more for a busy machine.
+const LIMIT: Duration = Duration::from_secs(10);
+const FOR_GOOD: usize = usize::MAX;
+const OPERATIONS: [&str; 7] = [
+    "GetItem",
+    "BatchGetItem",
+    "PutItem",
+    "UpdateItem",
+    "Query",
+    "TransactWriteItems",
+    "DeleteItem",
+];
 
 #[tokio::test]
 async fn what_is_refused_for_a_moment_is_tried_again() {
@@ -53,11 +74,31 @@ async fn what_is_refused_for_a_moment_is_tried_again() {
             let account = Account::new(ada.domain, "ada");
             store.forget_login_failures(&account).await.unwrap();
             for operation in operations {
+            proxy.pass();
+            for operation in OPERATIONS {
+                proxy.fail(operation, 2, fault.clone());
+            }
+            use_all(&*store, &format!("shop-{round}")).await;
+            for operation in OPERATIONS {
                 assert!(proxy.requests(operation) >= 3, "{operation}");
             }
         }
     })
     .await;
+}
+
+/// Comes to the same with every operation, with faults or without.
+async fn use_all(store: &dyn Store, name: &str) {
+    store.create_domain(&domain(name)).await.unwrap();
+    let ada = User { domain: name.parse().unwrap(), ..user("ada").await };
+    store.create_user(&ada).await.unwrap();
+    let session = session(&ada, 1);
+    assert!(store.create_session(&session).await.unwrap());
+    assert_eq!(read(store, &session).await.as_ref(), Some(&session));
+    assert!(store.end_session(&session, EndReason::Logout, NOW).await.unwrap());
+    assert_eq!(store.users(&ada.domain).await.unwrap(), std::slice::from_ref(&ada));
+    let account = Account::new(ada.domain, "ada");
+    store.forget_login_failures(&account).await.unwrap();
 }
 
 #[tokio::test]
@@ -79,6 +120,8 @@ async fn items_that_a_batch_left_unread_are_asked_for_again() {
 }
 
 /// A conflict with another transaction is no answer to whether there is such a user.
+/// A conflict with another transaction is no answer to whether there is such a user. `MiniStack` does
+/// one thing after the other and never has one, so the proxy answers as DynamoDB does.
 #[tokio::test]
 async fn a_transaction_that_conflicts_for_good_is_busy_and_nothing_is_written() {
     Table::run_with_faults(|table, proxy| async move {
@@ -146,6 +189,7 @@ async fn try_later(fault: Option<Fault>) {
             answer.assert_try_again_later();
         }
         health.assert_refused(503, "Not ready");
+        refuse_for_now(&service, &session, &token).await;
 
         proxy.pass();
         if proxy.is_refusing() {
@@ -156,4 +200,28 @@ async fn try_later(fault: Option<Fault>) {
         service.refresh(&token).await.token();
     })
     .await;
+}
+
+/// All at once, so that the slowest is all that it takes.
+async fn refuse_for_now(service: &Service, session: &Session, token: &str) {
+    let store = &service.ports.store;
+    let started = Instant::now();
+    let (current, next) = (session.current_refresh, RefreshHash([2; 32]));
+    let (created, replaced, ready, login, refresh, auth, health) = tokio::join!(
+        store.create_session(session),
+        store.replace_refresh(session, current, next, Arc::new(At(NOW))),
+        store.ready(),
+        service.login("shop", "ada"),
+        service.refresh(token),
+        service.get("/auth", token),
+        service.get("/readyz", ""),
+    );
+    assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
+    for refused in [created.err(), replaced.err(), ready.err()] {
+        assert!(matches!(refused, Some(StoreError::Busy(_))), "{refused:?}");
+    }
+    for answer in [login, refresh, auth] {
+        answer.assert_try_again_later();
+    }
+    health.assert_refused(503, "Not ready");
 }
