@@ -228,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_of_another_system_signs_unless_it_is_too_short_to_be_checked() {
+        for (length, fits) in [(0, false), (31, false), (32, true), (1024, true), (1025, false)] {
+            let made = KeySet::of_secret(SecretBytes::new(vec![1; length]), NOW);
+            assert_eq!(made.as_ref().err(), (!fits).then_some(&KeyError::SecretLength));
+            let Ok(made) = made else { continue };
+            assert!(made.current.sign(serde_json::json!({})).is_ok());
+            let set = made.export_secrets(NOW).unwrap();
+            let kinds = postern_verify::KeyKinds::WithSecrets;
+            let set = postern_verify::JwkSet::parse(set.expose(), kinds).unwrap();
+            assert_eq!((set.len(), set.skipped().len()), (2, 0));
+        }
+    }
+
+    #[test]
     fn previous_is_published_until_its_last_token_has_expired() {
         let first = KeySet::generate(SigningAlgorithm::EdDsa, NOW).unwrap();
         let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();

@@ -46,3 +46,18 @@ test("what the issuer signs is verified by jose and by the package alike", async
   assert.deepEqual({ ...claims }, payload);
   verifier.close();
 });
+
+test("what an HS256 domain signs is verified by jose and by the package with its exported secrets", async () => {
+  const { POSTERN_SECRET_TOKEN: token, POSTERN_SECRET_ISSUER: issuer, POSTERN_SECRETS } = process.env;
+  const jwks = JSON.parse(POSTERN_SECRETS);
+  const { kid } = jose.decodeProtectedHeader(token);
+  const key = await jose.importJWK(jwks.keys.find((key) => key.kid === kid));
+  const rules = { issuer, audience: "vault", algorithms: ["HS256"] };
+  const { payload } = await jose.jwtVerify(token, key, rules);
+  const verifier = await createVerifier({ ...rules, jwks });
+  const { claims } = await verifier.verify(token);
+  assert.deepEqual({ ...claims }, payload);
+  verifier.close();
+  const other = await jose.importJWK(jwks.keys.find((key) => key.kid !== kid));
+  await assert.rejects(jose.jwtVerify(token, other, rules));
+});

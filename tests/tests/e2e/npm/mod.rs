@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     node::{npm_package, run},
-    shop::{DOMAIN, Shop},
+    shop::{DOMAIN, PASSWORD, Shop, USERNAME},
 };
 
 /// Packs the package and installs it in `project`, from the cache and the network of nobody: it has no
@@ -66,7 +66,22 @@ async fn tokens_of_jose_are_verified_and_the_other_way_round() {
     let shop = Shop::open(&[]).await;
     let issuer = format!("{}/{DOMAIN}", shop.issuer.url());
     let token = shop.login().await;
-    run_beside("jose.test.mjs", &[("POSTERN_ISSUER", &issuer), ("POSTERN_TOKEN", &token)]);
+    shop.issuer.domain_create("vault", &["--alg", "HS256"]).unwrap();
+    shop.issuer.user_create("vault", USERNAME, PASSWORD).unwrap();
+    let export = ["keys", "export", "vault", "--dangerous-secrets"];
+    run_beside(
+        "jose.test.mjs",
+        &[
+            ("POSTERN_ISSUER", &issuer),
+            ("POSTERN_TOKEN", &token),
+            ("POSTERN_SECRET_ISSUER", &format!("{}/vault", shop.issuer.url())),
+            (
+                "POSTERN_SECRET_TOKEN",
+                &shop.issuer.token("vault", USERNAME, PASSWORD).await.unwrap(),
+            ),
+            ("POSTERN_SECRETS", &shop.issuer.postern(&export, "").unwrap()),
+        ],
+    );
 }
 
 #[test]
