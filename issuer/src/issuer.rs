@@ -229,9 +229,12 @@ impl Issuer {
         if key_set.as_ref().is_some_and(is_old) {
             key_set = self.ports.vault.latest_key_set(&domain.key_set).await?;
         }
-        // One that the domain has left behind may hold a key that was withdrawn.
-        let key_set = key_set.filter(|key_set| !is_old(key_set));
         let key_set = key_set.ok_or(StoreError::Damaged("key set"))?;
+        // One that the domain has left behind may hold a key that was withdrawn. The vault may
+        // take a moment to show the new one.
+        if is_old(&key_set) {
+            return Err(StoreError::Busy("the key set that was read is an old one".into()));
+        }
         Ok(Some((domain, key_set)))
     }
 

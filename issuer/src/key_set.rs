@@ -1,10 +1,12 @@
 //! A domain's key set: `next`, `current`, `previous[]`.
 
+mod preparation;
 mod rotation;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::preparation::{PreparedSet, Unpromotable, is_first};
 pub use self::rotation::{Rotation, RotationError};
 use crate::{
     clock::Timestamp,

@@ -23,6 +23,8 @@ mod origin;
 mod password;
 mod rs256;
 mod secret;
+mod secret_rotation;
+mod secrets_manager;
 mod serve;
 mod session;
 mod sqlite;
@@ -47,6 +49,8 @@ pub use crate::{
     origin::{Origin, OriginError},
     password::PasswordError,
     secret::{SecretBytes, SecretText},
+    secret_rotation::{RotationEvent, RotationFailure, RotationStep, SecretRotation},
+    secrets_manager::SecretsManager,
     serve::{serve, stop_signal},
     session::{EndReason, RefreshHash, Session},
     sqlite::Sqlite,

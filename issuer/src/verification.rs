@@ -63,6 +63,25 @@ pub(crate) fn recognize(
     }
 }
 
+/// Whether what `key` signs passes where `key_set` is known as it is published at `now`.
+pub(crate) fn passes(key: &Key, key_set: &KeySet, now: Timestamp) -> bool {
+    let Ok(token) = key.sign(serde_json::json!({ "iat": now.0 })) else {
+        return false;
+    };
+    let Ok(token) = UnverifiedToken::parse(token.expose().as_bytes(), MAX_TOKEN_BYTES) else {
+        return false;
+    };
+    let keys = if key.public.is_some() {
+        let published = key_set.publish(1, now).ok();
+        published.and_then(|set| JwkSet::parse(&set.document, KeyKinds::PublicOnly).ok())
+    } else {
+        // A secret is not published: whoever holds it has it from the key set itself.
+        let held = key_set.keys(now).find(|(held, ..)| held.id == key.id);
+        held.and_then(|(held, ..)| verifying(held))
+    };
+    keys.is_some_and(|keys| token.verify(&keys).is_ok())
+}
+
 impl OwnToken {
     fn read(claims: &Claims) -> Option<Self> {
         Some(Self {

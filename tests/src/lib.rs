@@ -4,6 +4,7 @@
 //! with the built filter, the real [`Issuer`] as a process of its own, and an [`Upstream`]
 //! that answers with what reached it. Everything listens on the loopback interface only.
 
+mod aws_relay;
 mod clock;
 mod config;
 mod connection;
@@ -11,11 +12,13 @@ mod envoy;
 mod failure;
 mod fault_proxy;
 mod forge;
+mod function_server;
 mod http;
 mod issuer;
 mod key_server;
 mod live_envoy;
 mod ministack;
+mod moto;
 mod page_server;
 mod process;
 mod programs;
@@ -25,6 +28,7 @@ pub mod tour;
 mod upstream;
 mod worker;
 
+pub use aws_relay::AwsRelay;
 pub use clock::SetClock;
 pub use config::EnvoyConfig;
 pub use connection::Connection;
@@ -32,11 +36,13 @@ pub use envoy::{Envoy, LogLevel};
 pub use failure::Failure;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use forge::{ForgedKeys, Key, base64url, claims_of, header_of, now};
+pub use function_server::FunctionServer;
 pub use http::{Client, Protocol, Request, Response, send_raw};
 pub use issuer::Issuer;
 pub use key_server::KeyServer;
 pub use live_envoy::LiveEnvoy;
 pub use ministack::MiniStack;
+pub use moto::Moto;
 pub use page_server::PageServer;
 pub use process::wait_until;
 pub(crate) use programs::clock_library;

@@ -80,7 +80,8 @@ impl KeySet {
         now: Timestamp,
         rotation: Rotation,
     ) -> Result<Self, RotationError> {
-        let seconds_left = self.seconds_until_next_is_known(settings.jwks_max_age, now);
+        let published_at = self.next.published_at;
+        let seconds_left = self.seconds_until_next_is_known(settings, published_at, now);
         if seconds_left > 0 && rotation == Rotation::Regular {
             return Err(RotationError::TooSoon { seconds_left });
         }
@@ -112,12 +113,20 @@ impl KeySet {
         self
     }
 
-    fn seconds_until_next_is_known(&self, max_age: u64, now: Timestamp) -> u64 {
+    /// Counted from `published_at`, which is when the last cache without `next` can have been
+    /// filled.
+    pub(super) fn seconds_until_next_is_known(
+        &self,
+        settings: &DomainSettings,
+        published_at: Timestamp,
+        now: Timestamp,
+    ) -> u64 {
         if self.next.first_generation == FIRST_GENERATION {
             return 0;
         }
+        let max_age = settings.jwks_max_age;
         let allowance = max_age.min(FETCH_ALLOWANCE_SECONDS).saturating_add(ROUNDING_SECONDS);
-        self.next.published_at.plus(max_age).plus(allowance).since(now)
+        published_at.plus(max_age).plus(allowance).since(now)
     }
 
     /// The replaced keys after `current` has become one of them.
@@ -139,7 +148,7 @@ impl KeySet {
 }
 
 impl PreviousKey {
-    fn replaced(key: &Key, settings: &DomainSettings, now: Timestamp) -> Self {
+    pub(super) fn replaced(key: &Key, settings: &DomainSettings, now: Timestamp) -> Self {
         let key = key.clone().without_private_half();
         let expires_at = now.plus(settings.token_lifetime).plus(SKEW_ALLOWANCE_SECONDS);
         let kept_until = now.plus(settings.session_lifetime).plus(SKEW_ALLOWANCE_SECONDS);
