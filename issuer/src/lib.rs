@@ -7,6 +7,7 @@
 
 mod account;
 mod administration;
+pub mod authorizer;
 pub mod aws;
 mod clock;
 #[cfg(any(test, feature = "contract"))]
@@ -19,6 +20,7 @@ mod issuer;
 mod issuer_url;
 mod key;
 mod key_set;
+pub mod lambda;
 mod origin;
 mod password;
 mod rs256;
