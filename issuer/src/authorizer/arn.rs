@@ -35,11 +35,14 @@ impl<'e> MethodArn<'e> {
         let is_good = arn == "arn"
             && PARTITIONS.contains(&partition)
             && service == "execute-api"
-            && is_word(region, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && is_word(region, |byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
+            })
             && account.len() == 12
             && is_word(account, |byte| byte.is_ascii_digit())
             && is_word(api, |byte| byte.is_ascii_alphanumeric())
-            && (stage == "$default" || is_word(stage, |byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
+            && (stage == "$default"
+                || is_word(stage, |byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
             && !rest.is_empty();
         let stage = text.strip_suffix(rest)?;
         is_good.then_some(Self { text, stage, rest })

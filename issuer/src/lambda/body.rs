@@ -13,9 +13,7 @@ pub(super) fn body(event: &Value) -> Result<Vec<u8>, EventError> {
         Some(_) => return Err(EventError::Member("body")),
     };
     match event.get("isBase64Encoded") {
-        Some(Value::Bool(true)) => {
-            Base64::decode_vec(text).map_err(|_| EventError::Member("body"))
-        }
+        Some(Value::Bool(true)) => Base64::decode_vec(text).map_err(|_| EventError::Member("body")),
         None | Some(Value::Bool(false) | Value::Null) => Ok(text.clone().into_bytes()),
         Some(_) => Err(EventError::Member("isBase64Encoded")),
     }

@@ -54,9 +54,9 @@ pub(crate) fn target(path: String, query: &str) -> String {
 /// says of their order.
 pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let pairs = pairs.iter().map(|(name, value)| {
-        format!("{}={}", escape(name, is_plain), escape(value, is_plain))
-    });
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name, is_plain), escape(value, is_plain)));
     pairs.collect::<Vec<String>>().join("&")
 }
 

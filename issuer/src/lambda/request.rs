@@ -41,7 +41,8 @@ fn format_two(event: &Value) -> Result<Parts<'_>, EventError> {
     let method = http.and_then(|http| text(http, &["method"]));
     let method = method.ok_or(EventError::Member("requestContext.http.method"))?;
     let raw = needed(event, "rawPath")?;
-    let path = if is_function_url(event) { path::as_sent(raw) } else { path::of_http_api(event, raw) };
+    let path =
+        if is_function_url(event) { path::as_sent(raw) } else { path::of_http_api(event, raw) };
     let target = path::target(path, text(event, &["rawQueryString"]).unwrap_or_default());
     Ok((method, target, single(event, "headers")?, Source::FormatTwo))
 }
@@ -95,7 +96,8 @@ fn headers(fields: &[(&str, &str)]) -> Result<HeaderMap, EventError> {
     let error = |_| EventError::Member("headers");
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| EventError::Member("headers"))?;
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| EventError::Member("headers"))?;
         headers.append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(error)?);
     }
     Ok(headers)

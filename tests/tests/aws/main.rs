@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod authorizer_corpus;
+mod gateway;
+mod lambda;
 mod shop;
 mod store;
 mod table;

@@ -15,8 +15,7 @@ use crate::variables;
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// What Lambda tells every function, and what its runtime's client asks for.
-const ALWAYS_SET: [&str; 3] =
-    ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY];
+const ALWAYS_SET: [&str; 3] = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY];
 const REPORT_LIMIT: Duration = Duration::from_secs(1);
 
 /// A function that takes no events yet.
