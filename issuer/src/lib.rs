@@ -7,6 +7,7 @@
 
 mod account;
 mod administration;
+pub mod authorizer;
 pub mod aws;
 mod clock;
 #[cfg(any(test, feature = "contract"))]
@@ -20,6 +21,7 @@ mod issuer_url;
 mod key;
 mod key_set;
 mod migration;
+pub mod lambda;
 mod origin;
 mod password;
 mod rs256;

@@ -16,6 +16,7 @@ mod function_server;
 mod http;
 mod issuer;
 mod key_server;
+mod lambda;
 mod live_envoy;
 mod ministack;
 mod moto;
@@ -40,13 +41,16 @@ pub use function_server::FunctionServer;
 pub use http::{Client, Protocol, Request, Response, send_raw};
 pub use issuer::Issuer;
 pub use key_server::KeyServer;
+pub use lambda::LambdaFunction;
 pub use live_envoy::LiveEnvoy;
 pub use ministack::MiniStack;
 pub use moto::Moto;
 pub use page_server::PageServer;
 pub use process::wait_until;
 pub(crate) use programs::clock_library;
-pub use programs::{aws_tool, envoy_program, filter_module, postern_program, workspace_root};
+pub use programs::{
+    aws_tool, envoy_program, filter_module, lambda_program, postern_program, workspace_root,
+};
 pub use raw::RawConnection;
 pub use upstream::{Seen, Upstream};
 pub use worker::Worker;

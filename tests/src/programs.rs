@@ -54,6 +54,19 @@ pub fn aws_tool(name: &str) -> Result<PathBuf, Failure> {
     existing(folder.join(name), &format!("not run: {name} is missing (cargo xtask setup)"))
 }
 
+/// The Lambda functions: `POSTERN_LAMBDA`, or what cargo builds now.
+///
+/// # Errors
+/// When it does not build.
+pub fn lambda_program() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if let Some(path) = std::env::var_os("POSTERN_LAMBDA") {
+        return existing(path.into(), "`POSTERN_LAMBDA` names no file");
+    }
+    let built = BUILT.get_or_init(|| build("postern-lambda", &["--workspace", "--bins"])).clone();
+    built.ok_or_else(|| Failure::new("`cargo build --package postern-issuer` failed"))
+}
+
 /// The clock that a test sets: `POSTERN_CLOCK`, or one built now.
 ///
 /// # Errors

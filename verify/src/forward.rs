@@ -6,10 +6,12 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::{
+    claims::Claims,
     identity::{Identity, Who},
     location,
     policy::{Location, Policy, ProviderIndex},
     request::{Request, is_copy},
+    token::{MAX_TOKEN_BYTES, UnverifiedToken},
 };
 
 /// How many names a name is compared with, so that none is told twice.
@@ -49,6 +51,14 @@ pub struct Bearer<'a> {
     pub domain: Option<&'a str>,
     /// Its text: not for logs.
     pub token: &'a [u8],
+}
+
+impl Bearer<'_> {
+    /// The verified claims.
+    #[must_use]
+    pub fn claims(&self) -> Option<Claims> {
+        UnverifiedToken::parse(self.token, MAX_TOKEN_BYTES).ok().map(UnverifiedToken::into_claims)
+    }
 }
 
 /// A token that passed, and the place where it stood.

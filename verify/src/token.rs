@@ -64,6 +64,11 @@ impl<'t> UnverifiedToken<'t> {
         VerifiedToken(self)
     }
 
+    /// The claims, for who knows that they have been verified.
+    pub(crate) fn into_claims(self) -> Claims {
+        self.claims
+    }
+
     /// The header's `alg`. Not to be trusted; the key decides.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {

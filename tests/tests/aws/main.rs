@@ -3,6 +3,9 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod authorizer_corpus;
+mod gateway;
+mod lambda;
 mod pipelines;
 mod rotation;
 mod secrets;

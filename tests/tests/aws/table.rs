@@ -125,7 +125,7 @@ impl Table {
 pub(crate) type Item = std::collections::HashMap<String, AttributeValue>;
 
 /// As the program has it, but for the account.
-async fn config_of(url: &str) -> SdkConfig {
+pub(crate) async fn config_of(url: &str) -> SdkConfig {
     aws::sdk_config_loader()
         .endpoint_url(url)
         .region(Region::from_static("eu-central-1"))

@@ -240,6 +240,23 @@ impl Policy {
         self.providers.iter().flat_map(|provider| provider.metadata.names())
     }
 
+    /// Whether a request's token alone decides: the first rule is for every path, and nothing else of
+    /// a request is looked at. What such a policy has decided of a token may be kept, and holds for
+    /// other requests that show the same token.
+    #[must_use]
+    pub fn rests_on_token_alone(&self) -> bool {
+        let first_is_all = self.rules.first().is_some_and(Rule::is_for_all);
+        let has_domains = self.providers.iter().any(|provider| provider.domains.is_some());
+        first_is_all && !self.switches.bypass_cors_preflight && !has_domains
+    }
+
+    /// Whether rules ask for header fields or query parameters: a host that cannot show them has to
+    /// refuse such a policy, since a rule that opens might be reached past one that guards.
+    #[must_use]
+    pub fn asks_for_fields(&self) -> bool {
+        self.rules.iter().any(Rule::asks_for_fields)
+    }
+
     /// Whether there are requirements that a host's route may name ([`crate::Route`]).
     #[must_use]
     pub fn has_named_requirements(&self) -> bool {

@@ -107,6 +107,11 @@ impl RouteMatch {
         unconditional && matches!(&self.path, PathMatch::Prefix(prefix) if prefix == "/")
     }
 
+    /// Whether header fields or query parameters of a request decide.
+    pub(super) fn asks_for_fields(&self) -> bool {
+        !self.headers.is_empty() || !self.query_parameters.is_empty() || self.grpc
+    }
+
     /// What the paths of all its requests begin with, if anything is known of that.
     pub(super) fn path_start(&self) -> Option<&str> {
         match &self.path {

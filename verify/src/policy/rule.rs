@@ -108,6 +108,16 @@ impl Rule {
         self.route.path_start()
     }
 
+    /// Whether it decides on every request with a path.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.report_header.is_none() && self.route.matches_all()
+    }
+
+    /// Whether it asks for more of a request than its method and path.
+    pub(super) fn asks_for_fields(&self) -> bool {
+        self.route.asks_for_fields()
+    }
+
     /// Whether it opens all that a later rule means to guard.
     pub(super) fn opens_what_is_guarded_by(&self, later: &Self) -> bool {
         let is_open = |rule: &Self| matches!(rule.requirement.need, Need::Open);

@@ -1,0 +1,52 @@
+//! The Lambda functions, each as the built program under Amazon's Runtime Interface Emulator.
+
+pub(crate) mod api;
+mod authorizer;
+
+use postern_tests::LambdaFunction;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const NO_VARIABLES: [(&str, &str); 0] = [];
+
+#[tokio::test]
+async fn a_handler_of_another_name_ends_the_function_and_says_so() {
+    for handler in ["bootstrap", "API", "api.handler"] {
+        let error = initialisation_error(handler, &NO_VARIABLES).await;
+        let expected = "the function's handler is none of `api`, `authorizer`, `rotation`";
+        assert_eq!(error["errorMessage"], expected, "{handler}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_set_or_wrong_ends_the_function_and_is_named() {
+    let api = [
+        ("POSTERN_TABLE", "postern"),
+        ("POSTERN_SECRET_PREFIX", "postern/"),
+        ("POSTERN_ISSUER_URL", "https://auth.example.com"),
+    ];
+    let mut cases: Vec<(&str, Vec<(&str, &str)>, &str)> = Vec::new();
+    for (name, _) in api {
+        let rest = api.into_iter().filter(|(other, _)| *other != name).collect();
+        cases.push(("api", rest, name));
+    }
+    let with = |name, value| api.into_iter().chain([(name, value)]).collect::<Vec<_>>();
+    cases.push(("api", with("POSTERN_TOKEN_HEADER", "a b"), "POSTERN_TOKEN_HEADER"));
+    cases.push(("api", with("POSTERN_ALLOW_ORIGIN", "app"), "POSTERN_ALLOW_ORIGIN"));
+    cases.push(("rotation", vec![api[0]], "POSTERN_SECRET_PREFIX"));
+    cases.push(("authorizer", vec![api[2]], "POSTERN_DOMAIN"));
+    cases.push(("authorizer", vec![("POSTERN_POLICY", "{\"rules\": 1}")], "POSTERN_POLICY"));
+    for (handler, variables, named) in cases {
+        let error = initialisation_error(handler, &variables).await;
+        let message = error["errorMessage"].as_str().unwrap_or_default();
+        assert!(message.starts_with(&format!("`{named}`")), "{handler} {named}: {error}");
+        assert_eq!(error["errorType"], "Postern.InitError");
+    }
+}
+
+async fn initialisation_error(handler: &str, variables: &[(&str, &str)]) -> Value {
+    let folder = TempDir::new().unwrap();
+    let variables = variables.iter().copied();
+    let function = LambdaFunction::start(folder.path(), handler, variables).await.unwrap();
+    function.invoke(&json!({})).await.unwrap()
+}
