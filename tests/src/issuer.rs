@@ -150,27 +150,9 @@ impl Issuer {
     /// # Errors
     /// When the command fails.
     pub fn postern(&self, arguments: &[&str], input: &str) -> Result<String, Failure> {
-        let failed = || Failure::while_doing("running postern");
-        let mut child = Command::new(postern_program()?)
-            .args(arguments)
-            .arg("--data-dir")
-            .arg(self.data())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed())?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A command that reads no input may have ended already.
-            let _ = stdin.write_all(input.as_bytes());
-        }
-        let output = child.wait_with_output().map_err(failed())?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() {
-            return Ok(text);
-        }
-        let error = String::from_utf8_lossy(&output.stderr);
-        Err(Failure::new(format!("`postern {}` failed: {text}{error}", arguments.join(" "))))
+        let data = self.data();
+        let folder = ["--data-dir", data.to_str().unwrap_or_default()];
+        run_postern(&[arguments, &folder].concat(), &[], input)
     }
 
     /// Logs a user in.
@@ -232,6 +214,34 @@ impl Issuer {
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
+}
+
+/// Runs `postern` to its end, with more variables in its environment, and returns what it prints.
+pub(crate) fn run_postern(
+    arguments: &[&str],
+    variables: &[(&str, String)],
+    input: &str,
+) -> Result<String, Failure> {
+    let failed = || Failure::while_doing("running postern");
+    let mut child = Command::new(postern_program()?)
+        .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed())?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command that reads no input may have ended already.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(failed())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let error = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("`postern {}` failed: {text}{error}", arguments.join(" "))))
 }
 
 fn token_of(answer: &Response) -> Result<String, Failure> {

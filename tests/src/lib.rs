@@ -6,6 +6,7 @@
 
 mod aws_relay;
 mod clock;
+mod cloud;
 mod config;
 mod connection;
 mod envoy;
@@ -14,6 +15,7 @@ mod fault_proxy;
 mod forge;
 mod function_server;
 mod http;
+mod http_api;
 mod issuer;
 mod key_server;
 mod lambda;
@@ -31,6 +33,7 @@ mod worker;
 
 pub use aws_relay::AwsRelay;
 pub use clock::SetClock;
+pub use cloud::Cloud;
 pub use config::EnvoyConfig;
 pub use connection::Connection;
 pub use envoy::{Envoy, LogLevel};
@@ -39,6 +42,7 @@ pub use fault_proxy::{Fault, FaultProxy};
 pub use forge::{ForgedKeys, Key, base64url, claims_of, header_of, now};
 pub use function_server::FunctionServer;
 pub use http::{Client, Protocol, Request, Response, send_raw};
+pub use http_api::HttpApi;
 pub use issuer::Issuer;
 pub use key_server::KeyServer;
 pub use lambda::LambdaFunction;

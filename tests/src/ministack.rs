@@ -89,7 +89,7 @@ impl MiniStack {
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.url()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
     }

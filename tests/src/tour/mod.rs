@@ -2,6 +2,7 @@
 //!
 //! Every step states what it expects; the first surprise ends the tour.
 
+mod aws;
 mod options;
 mod stage;
 mod stay;
@@ -46,6 +47,11 @@ impl Tour {
 
     async fn perform(options: &Options, shown: &Cell<bool>) -> Result<(), Failure> {
         let mut transcript = Transcript::to_stdout();
+        if options.aws {
+            aws::show(transcript).await?;
+            shown.set(true);
+            return Ok(());
+        }
         let stage = Stage::open(options, &mut transcript).await?;
         let mut tour = Self { stage, transcript };
         tour.show().await?;

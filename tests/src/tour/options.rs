@@ -9,6 +9,8 @@ use crate::Failure;
 pub struct Options {
     /// End after the tour instead of staying up.
     pub once: bool,
+    /// Show the issuer on AWS, emulated, on free ports, and end.
+    pub aws: bool,
     /// Envoy's port.
     pub gate: u16,
     /// The issuer's port.
@@ -29,6 +31,7 @@ impl Options {
     pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             once: false,
+            aws: false,
             gate: 10000,
             issuer: 8080,
             upstream: 8081,
@@ -39,6 +42,10 @@ impl Options {
         while let Some(word) = words.next() {
             if word == "--once" {
                 options.once = true;
+                continue;
+            }
+            if word == "--aws" {
+                options.aws = true;
                 continue;
             }
             let (name, value) = match word.split_once('=') {

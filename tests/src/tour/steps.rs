@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Tour;
 use super::stage::{DOMAIN, OTHER_DOMAIN, PASSWORD, USERNAME};
-use crate::{Client, Failure, Request, Response, Seen, base64url, claims_of, workspace_root};
+use crate::{Failure, Request, Seen, base64url, claims_of, workspace_root};
 
 const API: &str = "/api/orders";
 
@@ -37,18 +37,19 @@ impl Tour {
         let why = "The gate answers by itself; the upstream does not see the request.";
         self.transcript.heading("No token", why);
         let before = self.stage.upstream.requests();
-        let answer = self.ask(self.stage.gate(), Request::get(API)).await?;
-        self.denied(&answer, 401, "token_missing")?;
+        let answer = self.transcript.ask(self.stage.gate(), Request::get(API)).await?;
+        self.transcript.denied(&answer, 401, "token_missing")?;
         let reached = self.stage.upstream.requests() - before;
-        self.expect("requests that reached the upstream", &0, &reached)?;
-        let answer = self.ask(self.stage.gate(), Request::get("/unlisted")).await?;
-        self.denied(&answer, 403, "no_matching_rule")
+        self.transcript.expect("requests that reached the upstream", &0, &reached)?;
+        let answer = self.transcript.ask(self.stage.gate(), Request::get("/unlisted")).await?;
+        self.transcript.denied(&answer, 403, "no_matching_rule")
     }
 
     async fn login(&mut self, domain: &str) -> Result<String, Failure> {
         let body = json!({ "domain": domain, "username": USERNAME, "password": PASSWORD });
-        let answer = self.ask(self.stage.issuer.client(), Request::post("/login", &body)).await?;
-        self.token(&answer)
+        let answer =
+            self.transcript.ask(self.stage.issuer.client(), Request::post("/login", &body)).await?;
+        self.transcript.token(&answer)
     }
 
     async fn through_the_gate(&mut self, token: &str) -> Result<(), Failure> {
@@ -56,8 +57,8 @@ impl Tour {
         self.transcript.heading("The token, through the gate", why);
         let request = Request::get(API).bearer(token);
         let seen = self.passes(request).await?;
-        self.identity(&seen, token)?;
-        self.expect("tokens at the upstream", &0, &seen.all("authorization").len())
+        self.transcript.identity(&seen, token)?;
+        self.transcript.expect("tokens at the upstream", &0, &seen.all("authorization").len())
     }
 
     async fn fake_identity(&mut self, token: &str) -> Result<(), Failure> {
@@ -68,34 +69,35 @@ impl Tour {
             .header("x-user-name", "admin")
             .bearer(token);
         let seen = self.passes(request).await?;
-        self.identity(&seen, token)
+        self.transcript.identity(&seen, token)
     }
 
     async fn forged(&mut self, token: &str) -> Result<(), Failure> {
         let why = "The same token with another user in its claims: the signature does not fit.";
         self.transcript.heading("A forged token", why);
         let forged = with_claim(token, "sub", "admin")?;
-        let answer = self.ask(self.stage.gate(), Request::get(API).bearer(&forged)).await?;
-        self.denied(&answer, 401, "signature_invalid")
+        let answer =
+            self.transcript.ask(self.stage.gate(), Request::get(API).bearer(&forged)).await?;
+        self.transcript.denied(&answer, 401, "signature_invalid")
     }
 
     async fn everywhere(&mut self, token: &str) -> Result<(), Failure> {
         let why = "The token passes all three, and the forged one is refused for the same reason.";
         self.transcript.heading("The same in the Worker and in Node", why);
         let request = Request::get(API).bearer(token);
-        let answer = self.ask(self.stage.worker.client(), request).await?;
-        self.expect("status", &200, &answer.status)?;
-        self.identity(&Seen::read(&answer)?, token)?;
+        let answer = self.transcript.ask(self.stage.worker.client(), request).await?;
+        self.transcript.expect("status", &200, &answer.status)?;
+        self.transcript.identity(&Seen::read(&answer)?, token)?;
         let subject =
             claims_of(token).get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
         let issuer = format!("{}/{DOMAIN}", self.stage.issuer.url());
-        self.expect("what Node says", &subject, &self.in_node(&issuer, token, true)?)?;
+        self.transcript.expect("what Node says", &subject, &self.in_node(&issuer, token, true)?)?;
         let forged = with_claim(token, "sub", "admin")?;
         let request = Request::get(API).bearer(&forged);
-        let answer = self.ask(self.stage.worker.client(), request).await?;
-        self.denied(&answer, 401, "signature_invalid")?;
+        let answer = self.transcript.ask(self.stage.worker.client(), request).await?;
+        self.transcript.denied(&answer, 401, "signature_invalid")?;
         let code = self.in_node(&issuer, &forged, false)?;
-        self.expect("what Node says", &"signature_invalid".to_owned(), &code)
+        self.transcript.expect("what Node says", &"signature_invalid".to_owned(), &code)
     }
 
     /// What the npm package makes of a token: its subject, or the code of its refusal.
@@ -115,21 +117,22 @@ impl Tour {
         let why = "It is genuine, and good at `blog`; this gate trusts `shop` only.";
         self.transcript.heading("The token of another domain", why);
         let token = self.login(OTHER_DOMAIN).await?;
-        let answer = self.ask(self.stage.gate(), Request::get(API).bearer(&token)).await?;
-        self.denied(&answer, 401, "issuer_unknown")
+        let answer =
+            self.transcript.ask(self.stage.gate(), Request::get(API).bearer(&token)).await?;
+        self.transcript.denied(&answer, 401, "issuer_unknown")
     }
 
     async fn refresh(&mut self, token: &str) -> Result<String, Failure> {
         let why = "A token buys its successor once; the session goes on.";
         self.transcript.heading("Refresh", why);
         let request = Request::get("/refresh").bearer(token);
-        let answer = self.ask(self.stage.issuer.client(), request).await?;
-        let fresh = self.token(&answer)?;
+        let answer = self.transcript.ask(self.stage.issuer.client(), request).await?;
+        let fresh = self.transcript.token(&answer)?;
         if fresh == token {
             return Err(Failure::new("expected a new token, got the old one"));
         }
         let seen = self.passes(Request::get(API).bearer(&fresh)).await?;
-        self.identity(&seen, &fresh)?;
+        self.transcript.identity(&seen, &fresh)?;
         Ok(fresh)
     }
 
@@ -146,7 +149,7 @@ impl Tour {
         self.transcript.seen(&format!("the key {before:.8}… signed before, {after:.8}… signs now"));
         for token in [old, &new] {
             let seen = self.passes(Request::get(API).bearer(token)).await?;
-            self.identity(&seen, token)?;
+            self.transcript.identity(&seen, token)?;
         }
         Ok(())
     }
@@ -155,64 +158,18 @@ impl Tour {
         let why = "The session has ended: its token cannot be refreshed.";
         self.transcript.heading("Log out", why);
         let request = Request::get("/logout").method(Method::POST).bearer(token);
-        let answer = self.ask(self.stage.issuer.client(), request).await?;
-        self.expect("status", &204, &answer.status)?;
+        let answer = self.transcript.ask(self.stage.issuer.client(), request).await?;
+        self.transcript.expect("status", &204, &answer.status)?;
         let request = Request::get("/refresh").bearer(token);
-        let answer = self.ask(self.stage.issuer.client(), request).await?;
-        self.expect("status", &401, &answer.status)
+        let answer = self.transcript.ask(self.stage.issuer.client(), request).await?;
+        self.transcript.expect("status", &401, &answer.status)
     }
 }
 
 /// What the steps are made of.
 impl Tour {
-    async fn ask(&self, client: Client, request: Request) -> Result<Response, Failure> {
-        let response = client.send(request.clone()).await?;
-        self.transcript.exchange(&request, &response);
-        Ok(response)
-    }
-
     async fn passes(&self, request: Request) -> Result<Seen, Failure> {
-        let answer = self.ask(self.stage.gate(), request).await?;
-        self.expect("status", &200, &answer.status)?;
-        Seen::read(&answer)
-    }
-
-    fn denied(&self, answer: &Response, status: u16, code: &str) -> Result<(), Failure> {
-        let came = format!("{} {}", answer.status, answer.code());
-        self.expect("answer", &format!("{status} {code}"), &came)
-    }
-
-    fn token(&self, answer: &Response) -> Result<String, Failure> {
-        self.expect("status", &200, &answer.status)?;
-        let token = answer.text("token");
-        if token.is_empty() {
-            return Err(Failure::new(format!("expected a `token`, got {}", answer.body)));
-        }
-        Ok(token)
-    }
-
-    fn identity(&self, seen: &Seen, token: &str) -> Result<(), Failure> {
-        let claims = claims_of(token);
-        for (header, claim) in [("x-user-id", "sub"), ("x-user-name", "username")] {
-            let value = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
-            let what = format!("{header} at the upstream");
-            self.expect(&what, &value.to_owned(), &seen.all(header).join(", "))?;
-        }
-        Ok(())
-    }
-
-    fn expect<T: PartialEq + std::fmt::Display>(
-        &self,
-        what: &str,
-        expected: &T,
-        came: &T,
-    ) -> Result<(), Failure> {
-        if expected != came {
-            let message = format!("{what}: expected `{expected}`, got `{came}`");
-            return Err(Failure::new(message));
-        }
-        self.transcript.seen(&format!("{what}: {came}"));
-        Ok(())
+        self.transcript.passes(self.stage.gate(), request).await
     }
 }
 
@@ -245,7 +202,7 @@ fn verify_in_node(issuer: &str, token: &str) -> Result<String, Failure> {
 }
 
 /// The token with one claim changed and the signature of the original.
-fn with_claim(token: &str, claim: &str, value: &str) -> Result<String, Failure> {
+pub(super) fn with_claim(token: &str, claim: &str, value: &str) -> Result<String, Failure> {
     let mut claims = claims_of(token);
     if let Some(members) = claims.as_object_mut() {
         members.insert(claim.to_owned(), value.into());
@@ -257,7 +214,7 @@ fn with_claim(token: &str, claim: &str, value: &str) -> Result<String, Failure> 
     Ok(format!("{header}.{}.{signature}", base64url(claims.to_string())))
 }
 
-fn key_id(token: &str) -> String {
+pub(super) fn key_id(token: &str) -> String {
     let header = token.split('.').next().unwrap_or_default();
     // The header has the form of claims: JSON in base64url.
     let header = claims_of(&format!(".{header}"));

@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 
 use hyper::StatusCode;
+use serde_json::Value;
 
-use crate::{Request, Response, Seen};
+use crate::{Client, Failure, Request, Response, Seen, claims_of};
 
 const WIDTH: usize = 92;
 
@@ -75,6 +76,62 @@ impl Transcript {
         if let Ok(seen) = seen {
             self.upstream(&seen);
         }
+    }
+
+    /// Sends a request, and shows it with its answer.
+    pub(super) async fn ask(&self, client: Client, request: Request) -> Result<Response, Failure> {
+        let response = client.send(request.clone()).await?;
+        self.exchange(&request, &response);
+        Ok(response)
+    }
+
+    /// The same, for a request that reaches the upstream.
+    pub(super) async fn passes(&self, client: Client, request: Request) -> Result<Seen, Failure> {
+        let answer = self.ask(client, request).await?;
+        self.expect("status", &200, &answer.status)?;
+        Seen::read(&answer)
+    }
+
+    /// Holds an answer of a gate to its status and code.
+    pub(super) fn denied(&self, answer: &Response, status: u16, code: &str) -> Result<(), Failure> {
+        let came = format!("{} {}", answer.status, answer.code());
+        self.expect("answer", &format!("{status} {code}"), &came)
+    }
+
+    /// The token of an answer of the issuer.
+    pub(super) fn token(&self, answer: &Response) -> Result<String, Failure> {
+        self.expect("status", &200, &answer.status)?;
+        let token = answer.text("token");
+        if token.is_empty() {
+            return Err(Failure::new(format!("expected a `token`, got {}", answer.body)));
+        }
+        Ok(token)
+    }
+
+    /// Holds the identity headers at the upstream to the claims of the token.
+    pub(super) fn identity(&self, seen: &Seen, token: &str) -> Result<(), Failure> {
+        let claims = claims_of(token);
+        for (header, claim) in [("x-user-id", "sub"), ("x-user-name", "username")] {
+            let value = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+            let what = format!("{header} at the upstream");
+            self.expect(&what, &value.to_owned(), &seen.all(header).join(", "))?;
+        }
+        Ok(())
+    }
+
+    /// Tells what came, which has to be what was expected.
+    pub(super) fn expect<T: PartialEq + std::fmt::Display>(
+        &self,
+        what: &str,
+        expected: &T,
+        came: &T,
+    ) -> Result<(), Failure> {
+        if expected != came {
+            let message = format!("{what}: expected `{expected}`, got `{came}`");
+            return Err(Failure::new(message));
+        }
+        self.seen(&format!("{what}: {came}"));
+        Ok(())
     }
 
     /// The upstream answers with what reached it; shown apart from the answer's own headers.

@@ -142,8 +142,12 @@ fn zip(folder: &Path, file: &Path) -> String {
 /// The issuer, the authorizer for its domain `shop`, and a service.
 async fn shop_behind_a_gateway(policy: Option<&Value>) -> Gateway {
     let gateway = Gateway::start().await;
-    let mut api: serde_json::Map<String, Value> =
-        gateway.stack.environment().into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let mut api: serde_json::Map<String, Value> = gateway
+        .stack
+        .environment()
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
     api.insert("POSTERN_TABLE".into(), TABLE.into());
     api.insert("POSTERN_SECRET_PREFIX".into(), PREFIX.into());
     api.insert("POSTERN_ISSUER_URL".into(), gateway.url().into());
@@ -174,10 +178,7 @@ async fn a_login_opens_every_route_and_tells_the_service_whose_it_is() {
     let gateway = shop_behind_a_gateway(None).await;
     let simple = gateway.authorizer("2.0", json!({"enableSimpleResponses": true})).await;
     let iam = gateway.authorizer("1.0", json!({})).await;
-    for (key, authorizer) in [
-        ("GET /simple/{proxy+}", &simple),
-        ("GET /iam/{proxy+}", &iam),
-    ] {
+    for (key, authorizer) in [("GET /simple/{proxy+}", &simple), ("GET /iam/{proxy+}", &iam)] {
         gateway.route(key, "service", Some(authorizer)).await;
     }
     let token = login(&gateway).await;

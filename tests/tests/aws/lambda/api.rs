@@ -167,7 +167,8 @@ async fn each_source_logs_in_and_is_answered_as_the_server_answers() {
         assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &json!("")));
     }
     let mut encoded = event(Source::Http, "POST", "/login", &[], None);
-    encoded["body"] = json!(<base64ct::Base64 as base64ct::Encoding>::encode_string(login.as_bytes()));
+    encoded["body"] =
+        json!(<base64ct::Base64 as base64ct::Encoding>::encode_string(login.as_bytes()));
     encoded["isBase64Encoded"] = json!(true);
     let answer = function.invoke(&encoded).await.unwrap();
     assert_eq!(answer["statusCode"], 200, "{answer}");

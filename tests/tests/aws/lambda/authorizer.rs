@@ -41,8 +41,7 @@ fn events(token: &str) -> [Value; 4] {
 }
 
 fn is_allowed(answer: &Value) -> bool {
-    answer["isAuthorized"] == true
-        || answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    answer["isAuthorized"] == true || answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
 }
 
 async fn issuer(folder: &TempDir) -> Issuer {
