@@ -43,7 +43,8 @@ fn every_case_has_its_verdict_in_each_format() {
             }
         }
     });
-    let left = listed.keys().map(|(format, name)| format!("{format:?} {name} is listed, and not run"));
+    let left =
+        listed.keys().map(|(format, name)| format!("{format:?} {name} is listed, and not run"));
     wrong.extend(left);
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(counts[&Format::One] >= 1700, "{counts:?}");
@@ -74,7 +75,8 @@ fn a_bad_policy_is_told_by_the_member_at_fault() {
 
 fn for_each_case(mut run: impl FnMut(&Value, &Value)) {
     let folder = workspace_root().join("tests/vectors");
-    let files = fs::read_dir(folder).expect("the corpus is there").map(|entry| entry.unwrap().path());
+    let files =
+        fs::read_dir(folder).expect("the corpus is there").map(|entry| entry.unwrap().path());
     for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
         let file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         file["cases"].as_array().unwrap().iter().for_each(|case| run(&file, case));
