@@ -32,6 +32,8 @@ pub(super) struct Asked<'e> {
     fields: Vec<(&'e str, String)>,
     /// The name that the API is called by, where no field says it.
     domain_name: &'e str,
+    /// Whether the path can be read in two ways, and the event does not tell which.
+    pub(super) has_unclear_path: bool,
 }
 
 impl<'e> Asked<'e> {
@@ -54,12 +56,6 @@ impl<'e> Asked<'e> {
         }
         request
     }
-
-    /// Whether the path may be read in a way that the event does not tell: an ARN does not say
-    /// whether its path was decoded.
-    pub(super) fn has_unclear_path(&self) -> bool {
-        self.kind == Kind::Token && self.target.contains(['%', '?'])
-    }
 }
 
 fn token<'e>(event: &'e Value, token_header: &'e str) -> Result<Asked<'e>, EventError> {
@@ -70,22 +66,26 @@ fn token<'e>(event: &'e Value, token_header: &'e str) -> Result<Asked<'e>, Event
     let value = needed(event, "authorizationToken")?.to_owned();
     let fields = vec![(token_header, value)];
     let target = path.to_owned();
-    Ok(Asked { kind: Kind::Token, arn, method, target, fields, domain_name: "" })
+    // It does not say whether it was decoded.
+    let has_unclear_path = path.contains(['%', '?']);
+    let (kind, domain_name) = (Kind::Token, "");
+    Ok(Asked { kind, arn, method, target, fields, domain_name, has_unclear_path })
 }
 
 fn format_one(event: &Value) -> Result<Asked<'_>, EventError> {
     let arn = arn(event, "methodArn")?;
     let place = arn.place().ok_or(EventError::Member("methodArn"))?;
     let query = multiple(event, "multiValueQueryStringParameters")?.unwrap_or_default();
-    let (method, path) = match place {
-        Place::Connect => ("GET", CONNECT_PATH.to_owned()),
+    let (method, path, has_unclear_path) = match place {
+        Place::Connect => ("GET", CONNECT_PATH.to_owned(), false),
         Place::Http { .. } => {
             let sent = needed(event, "path")?;
-            let path = match event.get("version") {
-                Some(_) => path::of_http_api(event, sent),
-                None => sent.to_owned(),
+            let (path, has_unclear_path) = match event.get("version") {
+                Some(_) => of_http_api(event, sent),
+                // Of a REST API, which leaves it as it is.
+                None => (path::as_sent(sent), false),
             };
-            (needed(event, "httpMethod")?, path)
+            (needed(event, "httpMethod")?, path, has_unclear_path)
         }
     };
     Ok(Asked {
@@ -95,12 +95,13 @@ fn format_one(event: &Value) -> Result<Asked<'_>, EventError> {
         target: path::target(path, &path::query(&query)),
         fields: repeated_fields(event)?,
         domain_name: domain_name(event),
+        has_unclear_path,
     })
 }
 
 fn format_two(event: &Value) -> Result<Asked<'_>, EventError> {
     let method = text(event, &["requestContext", "http", "method"]);
-    let path = path::of_http_api(event, needed(event, "rawPath")?);
+    let (path, has_unclear_path) = of_http_api(event, needed(event, "rawPath")?);
     Ok(Asked {
         kind: Kind::FormatTwo,
         arn: arn(event, "routeArn")?,
@@ -108,7 +109,14 @@ fn format_two(event: &Value) -> Result<Asked<'_>, EventError> {
         target: path::target(path, text(event, &["rawQueryString"]).unwrap_or_default()),
         fields: fields_and_cookies(event)?,
         domain_name: domain_name(event),
+        has_unclear_path,
     })
+}
+
+/// The path, and whether it is unclear: a `%` that is left was sent as `%25`, or it is one that
+/// encodes nothing.
+fn of_http_api(event: &Value, path: &str) -> (String, bool) {
+    (path::of_http_api(event, path), path.contains('%'))
 }
 
 fn arn<'e>(event: &'e Value, name: &'static str) -> Result<MethodArn<'e>, EventError> {

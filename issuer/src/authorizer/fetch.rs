@@ -146,3 +146,105 @@ fn is_safe(http_uri: &HttpUri) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::SocketAddr,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::SeqCst},
+        },
+        time::Instant,
+    };
+
+    use postern_verify::{Decision, Gate, Request};
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    fn now() -> Duration {
+        Duration::from_secs(1_800_000_000)
+    }
+
+    /// A server that answers each request with these bytes, and then as often as it can with more.
+    async fn server(answer: String, more: bool) -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, SeqCst);
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                while more && stream.write_all(&[b' '; 4096]).await.is_ok() {}
+            }
+        });
+        (address, count)
+    }
+
+    /// Whether a request waits for keys after they were asked for at `address`.
+    async fn is_without_keys(address: SocketAddr) -> bool {
+        let policy = json!({
+            "providers": {"shop": {
+                "issuer": "https://auth.example.com/shop",
+                "remote_jwks": {"http_uri": {"uri": format!("http://{address}/keys")}},
+            }},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "shop"}}],
+        });
+        let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+        let fetcher = Fetcher::new(&policy).unwrap();
+        let mut gate = Gate::new(policy);
+        fetcher.fetch_due(&mut gate, now).await;
+        let token = "Bearer eyJhbGciOiJFZERTQSIsImtpZCI6ImEifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBs\
+                     ZS5jb20vc2hvcCJ9.AAAA";
+        let headers = vec![("authorization", token.as_bytes())];
+        let decision = gate.decide_at_once(&Request::new("GET", b"/", headers), now());
+        match decision {
+            Decision::Deny(denied) => denied.denial.code() == "keys_unavailable",
+            _ => false,
+        }
+    }
+
+    fn answer(head: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    const KEYS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "b",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    #[tokio::test]
+    async fn keys_are_taken_from_where_the_policy_says_and_from_nowhere_else() {
+        let (address, count) = server(answer("200 OK", KEYS), false).await;
+        assert!(!is_without_keys(address).await);
+        assert_eq!(count.load(SeqCst), 1);
+        let elsewhere = format!("302 Found\r\nlocation: http://{address}/keys");
+        let (redirects, _) = server(answer(&elsewhere, ""), false).await;
+        assert!(is_without_keys(redirects).await);
+        assert_eq!(count.load(SeqCst), 1, "the redirect was followed");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_given_up() {
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_owned();
+        let (address, _) = server(head, true).await;
+        assert!(is_without_keys(address).await);
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_does_not_answer_holds_nobody_up_for_long() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let start = Instant::now();
+        assert!(is_without_keys(listener.local_addr().unwrap()).await);
+        assert!(start.elapsed() < LIMIT + Duration::from_secs(1));
+    }
+}

@@ -122,7 +122,7 @@ impl Judge {
             (Kind::FormatTwo, ResponseKind::Simple) => Form::Simple,
             _ => Form::Policy,
         };
-        if asked.has_unclear_path() {
+        if asked.has_unclear_path {
             if !self.rests_on_token_alone {
                 return Ok(Judged::Answer(refuse(form, &asked, &Denial::PathAmbiguous)));
             }

@@ -3,7 +3,7 @@
 use axum::{
     body::to_bytes,
     http::{
-        HeaderMap,
+        HeaderMap, HeaderName,
         header::{CONTENT_LENGTH, SET_COOKIE},
     },
     response::Response,
@@ -68,7 +68,7 @@ fn insert(answer: &mut Value, name: &str, value: Value) {
 }
 
 fn lists(headers: &HeaderMap) -> Value {
-    let names = headers.keys().map(|name| name.as_str());
+    let names = headers.keys().map(HeaderName::as_str);
     let lists = names.map(|name| {
         let values: Vec<String> = values(headers, name).collect();
         (name.to_owned(), json!(values))
@@ -78,7 +78,7 @@ fn lists(headers: &HeaderMap) -> Value {
 
 /// Several fields of one name are one with commas (RFC 9110 §5.3), but for `Set-Cookie`.
 fn joined(headers: &HeaderMap) -> Value {
-    let names = headers.keys().map(|name| name.as_str());
+    let names = headers.keys().map(HeaderName::as_str);
     let fields = names.map(|name| {
         let values: Vec<String> = values(headers, name).collect();
         (name.to_owned(), json!(values.join(", ")))

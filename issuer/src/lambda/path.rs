@@ -52,11 +52,15 @@ pub(crate) fn target(path: String, query: &str) -> String {
 
 /// The query of decoded parameters: those of each name in their order, which is all that the event
 /// says of their order.
+///
+/// What some services would read on as another parameter stays as it is, so that the core sees it,
+/// too: `;` and `=`, and in a name `%`.
 pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let pairs = pairs
-        .iter()
-        .map(|(name, value)| format!("{}={}", escape(name, is_plain), escape(value, is_plain)));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~;=".contains(&byte);
+    let pairs = pairs.iter().map(|(name, value)| {
+        let name = escape(name, |byte| is_plain(byte) || byte == b'%');
+        format!("{name}={}", escape(value, is_plain))
+    });
     pairs.collect::<Vec<String>>().join("&")
 }
 
@@ -123,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_query_is_encoded_and_keeps_what_is_repeated() {
-        assert_eq!(query(&[("a", "1&b=2"), ("a", "3"), ("ä", "")]), "a=1%26b%3D2&a=3&%C3%A4=");
+        assert_eq!(query(&[("a", "1&b=2"), ("a", "3"), ("ä", "")]), "a=1%26b=2&a=3&%C3%A4=");
+        assert_eq!(query(&[("%61", "%61;b=c")]), "%61=%2561;b=c");
         assert_eq!(target("/x".to_owned(), ""), "/x");
     }
 }

@@ -36,6 +36,11 @@ enum DomainSource {
 }
 
 impl Domains {
+    /// Whether the host or a header field of a request names its domain.
+    pub(super) fn asks_for_fields(&self) -> bool {
+        !matches!(self.from, DomainSource::PathSegment(_))
+    }
+
     pub(super) fn new(raw: &RawDomains, member: &str) -> Result<Self, PolicyError> {
         let names = whole_match(raw.names.as_deref().unwrap_or(DEFAULT_NAMES))
             .map_err(|reason| PolicyError::new(format!("{member}.names"), reason))?;

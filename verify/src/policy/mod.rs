@@ -23,7 +23,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     conditions::Conditions,
-    domains::DOMAIN,
+    domains::{DOMAIN, Domains},
     key_source::{Discovery, KeyFetching, KeySource},
     provider::{Location, MetadataKeys, PayloadHeader, Provider},
     requirement::{Check, Fallback, Need, OPEN, ProviderIndex, Requirement},
@@ -250,11 +250,14 @@ impl Policy {
         first_is_all && !self.switches.bypass_cors_preflight && !has_domains
     }
 
-    /// Whether rules ask for header fields or query parameters: a host that cannot show them has to
-    /// refuse such a policy, since a rule that opens might be reached past one that guards.
+    /// Whether header fields, the host or query parameters decide which rule or domain a request is
+    /// of: a host that cannot show them has to refuse such a policy, since a rule that opens might be
+    /// reached past one that guards.
     #[must_use]
     pub fn asks_for_fields(&self) -> bool {
+        let domains = self.providers.iter().filter_map(|provider| provider.domains.as_ref());
         self.rules.iter().any(Rule::asks_for_fields)
+            || domains.into_iter().any(Domains::asks_for_fields)
     }
 
     /// Whether there are requirements that a host's route may name ([`crate::Route`]).

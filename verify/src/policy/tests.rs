@@ -431,3 +431,41 @@ fn the_first_matching_rule_decides() {
         assert_eq!(matching(&policy, method, target), open, "{method} {target}");
     }
 }
+
+#[test]
+fn a_policy_knows_what_of_a_request_it_looks_at() {
+    let needs = json!({"provider_name": "p"});
+    let all = json!({"match": {"prefix": "/"}, "requires": needs});
+    let looks = |rules: Value, changes: Value| {
+        let mut policy = json!({"providers": {"p": provider()}, "rules": rules});
+        for (name, value) in changes.as_object().unwrap() {
+            policy[name] = value.clone();
+        }
+        let policy = Policy::parse(policy.to_string().as_bytes()).unwrap();
+        (policy.rests_on_token_alone(), policy.asks_for_fields())
+    };
+    let none = json!({});
+    assert_eq!(looks(json!([all]), none.clone()), (true, false));
+    assert_eq!(looks(json!([]), none.clone()), (false, false));
+    assert_eq!(looks(json!([{"match": {"path": "/x"}}, all]), none.clone()), (false, false));
+    let methods = json!({"match": {"prefix": "/", "methods": ["GET"]}, "requires": needs});
+    assert_eq!(looks(json!([methods, all]), none.clone()), (false, false));
+    let trial = json!({"match": {"prefix": "/"}, "requires": needs, "report_only": true});
+    assert_eq!(looks(json!([trial, all]), none.clone()), (false, false));
+    let headers = json!([{"name": "x", "present_match": true}]);
+    let fields = json!({"match": {"prefix": "/", "headers": headers}, "requires": needs});
+    assert_eq!(looks(json!([fields, all]), none), (false, true));
+    let preflight = json!({"bypass_cors_preflight": true});
+    assert_eq!(looks(json!([all]), preflight), (false, false));
+    for (source, asks) in [
+        (json!({"from_host": "{domain}.x.example"}), true),
+        (json!({"from_header": "x-domain"}), true),
+        (json!({"from_path_segment": 0}), false),
+    ] {
+        let provider = json!({
+            "issuer": "https://a/{domain}", "audiences": ["{domain}"], "domains": source,
+            "remote_jwks": {"http_uri": {"uri": "https://a/{domain}/jwks"}},
+        });
+        assert_eq!(looks(json!([all]), json!({"providers": {"p": provider}})), (false, asks));
+    }
+}

@@ -13,7 +13,50 @@ pub(crate) struct Different {
     pub(crate) cases: &'static [&'static str],
 }
 
-pub(crate) const DIFFERENT: &[Different] = &[];
+pub(crate) const DIFFERENT: &[Different] = &[
+    Different {
+        why: "REST APIs decode the query before they tell of it",
+        formats: &[Format::One],
+        outcome: "allow",
+        cases: &["places/param-encoded-value"],
+    },
+    Different {
+        why: "the query is put together anew, and not as it was sent: the pattern finds it no more",
+        formats: &[Format::One],
+        outcome: "deny no_matching_rule",
+        cases: &["rules/pseudo-path-query"],
+    },
+    Different {
+        why: "API Gateway takes requests over `https` only",
+        formats: &[Format::One, Format::Two],
+        outcome: "allow",
+        cases: &["rules/pseudo-scheme-not-http"],
+    },
+    Different {
+        why: "the path has a `*`, and the policy that allows it would be a pattern",
+        formats: &[Format::One],
+        outcome: "deny path_ambiguous",
+        cases: &["paths/plain-signs"],
+    },
+    Different {
+        why: "HTTP APIs decode the path before anyone sees it, the services behind them too",
+        formats: &[Format::Two],
+        outcome: "allow",
+        cases: &["paths/encoded-slash", "paths/encoded-slash-upper-case"],
+    },
+    Different {
+        why: "a `%` in a decoded path may have been sent as it is, or as `%25`",
+        formats: &[Format::Two],
+        outcome: "deny path_ambiguous",
+        cases: &["paths/once-percent", "paths/once-percent-and-text", "paths/once-percent-digit"],
+    },
+    Different {
+        why: "an ARN does not say whether its path is decoded",
+        formats: &[Format::Token],
+        outcome: "deny path_ambiguous",
+        cases: &["domains/segment-encoded"],
+    },
+];
 
 /// All of them, by format and name.
 pub(crate) fn all() -> BTreeMap<(Format, String), &'static Different> {

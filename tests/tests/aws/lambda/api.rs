@@ -144,7 +144,7 @@ async fn each_source_logs_in_and_is_answered_as_the_server_answers() {
         // A service that looked at the last one only would let this in.
         if source != Source::LoadBalancer {
             let answer = ask("GET", "/auth", &["Bearer a.b.c", &bearer], None).await;
-            assert_eq!(answer["statusCode"], 401, "{source:?} {answer}");
+            assert_eq!(answer["statusCode"], 403, "{source:?} {answer}");
         }
         let answer = ask("HEAD", "/refresh", &[&bearer], None).await;
         assert_eq!(answer["statusCode"], 405, "{source:?} {answer}");
@@ -153,6 +153,8 @@ async fn each_source_logs_in_and_is_answered_as_the_server_answers() {
 
         let wrong = login.replace(PASSWORD, "wrong");
         let answer = ask("POST", "/login", &[], Some(&wrong)).await;
+        assert_eq!(answer["statusCode"], 400, "{source:?} {answer}");
+        let answer = ask("GET", "/auth", &[], None).await;
         assert_eq!(answer["statusCode"], 401, "{source:?} {answer}");
         let answer = ask("GET", "/prod/login", &[], None).await;
         assert_eq!(answer["statusCode"], 404, "{source:?} {answer}");

@@ -120,8 +120,11 @@ async fn without_keys_nothing_is_let_in() {
     let mut issuer = issuer(&folder).await;
     let token = issuer.token("shop", "ada", "correct horse").await.unwrap();
     issuer.stop();
+    // Its port stays its own until the function has others.
+    let port = std::net::TcpListener::bind(("127.0.0.1", issuer.port())).unwrap();
     let variables = [("POSTERN_ISSUER_URL", issuer.url()), ("POSTERN_DOMAIN", "shop".to_owned())];
     let function = LambdaFunction::start(folder.path(), "authorizer", variables).await.unwrap();
+    drop(port);
     for event in events(&token) {
         let answer = function.invoke(&event).await.unwrap();
         assert_eq!(answer["errorMessage"], "keys_unavailable", "{answer}");
