@@ -16,6 +16,7 @@ pub(crate) struct Programs {
     pub(crate) issuer: PathBuf,
     pub(crate) tour: PathBuf,
     pub(crate) soak: PathBuf,
+    pub(crate) functions: PathBuf,
 }
 
 /// `cargo xtask build`
@@ -167,6 +168,7 @@ pub(crate) fn programs(
             issuer: artifact(&messages, "postern")?,
             tour: artifact(&messages, "tour")?,
             soak: artifact(&messages, "soak")?,
+            functions: artifact(&messages, "postern-lambda")?,
         })
     })
 }

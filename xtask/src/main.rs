@@ -41,6 +41,8 @@ usage: cargo xtask <command> [options]
                           `dist/aws/`
   demo [options]  start issuer, Envoy, the Worker and an upstream, and show a tour of them
       --once              exit after the tour, non-zero at the first surprise
+      --aws               another tour: the issuer as Lambda functions on emulated AWS, with
+                          DynamoDB, Secrets Manager and API Gateway, and Envoy; then exit
       --port-gate N       Envoy's port (10000)
       --port-issuer N     the issuer's port (8080)
       --port-upstream N   the upstream's port (8081)

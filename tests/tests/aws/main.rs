@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod authorizer_corpus;
+mod envoy;
 mod gateway;
 mod lambda;
 mod pipelines;

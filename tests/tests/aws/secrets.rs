@@ -103,7 +103,7 @@ pub(crate) fn config(endpoint: &str) -> SdkConfig {
         .build();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
+        .region(Region::new("us-east-1"))
         .credentials_provider(aws_sdk_secretsmanager::config::SharedCredentialsProvider::new(
             Credentials::new("test", "test", None, None, "tests"),
         ))

@@ -128,7 +128,7 @@ pub(crate) type Item = std::collections::HashMap<String, AttributeValue>;
 pub(crate) async fn config_of(url: &str) -> SdkConfig {
     aws::sdk_config_loader()
         .endpoint_url(url)
-        .region(Region::from_static("eu-central-1"))
+        .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
         .load()
         .await
