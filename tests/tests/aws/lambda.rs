@@ -7,6 +7,9 @@ use postern_tests::LambdaFunction;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// A handler, its variables, and which of them is at fault.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+
 const NO_VARIABLES: [(&str, &str); 0] = [];
 
 #[tokio::test]
@@ -25,7 +28,7 @@ async fn what_is_not_set_or_wrong_ends_the_function_and_is_named() {
         ("POSTERN_SECRET_PREFIX", "postern/"),
         ("POSTERN_ISSUER_URL", "https://auth.example.com"),
     ];
-    let mut cases: Vec<(&str, Vec<(&str, &str)>, &str)> = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     for (name, _) in api {
         let rest = api.into_iter().filter(|(other, _)| *other != name).collect();
         cases.push(("api", rest, name));
@@ -42,6 +45,27 @@ async fn what_is_not_set_or_wrong_ends_the_function_and_is_named() {
         assert!(message.starts_with(&format!("`{named}`")), "{handler} {named}: {error}");
         assert_eq!(error["errorType"], "Postern.InitError");
     }
+}
+
+#[tokio::test]
+async fn a_rotation_that_cannot_be_is_refused_and_its_reason_reported() {
+    let stack = api::shop().await;
+    let folder = TempDir::new().unwrap();
+    let mut variables = stack.environment().to_vec();
+    variables.push(("POSTERN_TABLE", api::TABLE.to_owned()));
+    variables.push(("POSTERN_SECRET_PREFIX", api::PREFIX.to_owned()));
+    let function = LambdaFunction::start(folder.path(), "rotation", variables).await.unwrap();
+    let malformed = function.invoke(&json!({"Step": "dropSecret"})).await.unwrap();
+    assert_eq!(malformed["errorMessage"], "the event is not one of a rotation");
+    // Secrets Manager has begun no rotation to this version.
+    let event = json!({
+        "Step": "createSecret", "SecretId": format!("{}shop", api::PREFIX),
+        "ClientRequestToken": "d3b0c5b4-5a53-4f4b-9f3c-0a8f4e6f7a10",
+    });
+    let refused = function.invoke(&event).await.unwrap();
+    assert_eq!(refused["errorType"], "Postern.Rotation", "{refused}");
+    let reason = refused["errorMessage"].as_str().unwrap();
+    assert!(function.log().contains(reason), "{refused}");
 }
 
 async fn initialisation_error(handler: &str, variables: &[(&str, &str)]) -> Value {

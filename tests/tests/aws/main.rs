@@ -1,7 +1,13 @@
 //! The issuer on AWS: its templates, the pipelines that deploy them, and what runs on emulators that
 //! speak AWS's own protocols.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 
 mod authorizer_corpus;
 mod envoy;
