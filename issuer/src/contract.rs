@@ -163,6 +163,14 @@ async fn disabling_ends_sessions(store: &dyn Store) {
     assert_eq!(read(store, &his).await.ended, None);
     let (late, _) = Session::start(&ada, NOW, 600);
     assert!(!store.create_session(&late).await.unwrap());
+
+    // By a clock that is ahead of the session's end; those who ask are not.
+    let namesake = user("blog", "ada");
+    let (session, _) = Session::start(&namesake, NOW, 600);
+    assert!(store.create_session(&session).await.unwrap());
+    let ahead = NOW.plus(700);
+    assert!(store.disable_user(&namesake.domain, &namesake.username, ahead).await.unwrap());
+    assert_eq!(read(store, &session).await.ended, Some((ahead, EndReason::Disabled)));
 }
 
 async fn one_new_password_hash_wins(store: &dyn Store) {
