@@ -75,6 +75,11 @@ async fn users(store: &dyn Store) {
     }
     let again = User { id: "another".to_owned(), ..ada.clone() };
     assert!(matches!(store.create_user(&again).await, Err(StoreError::AlreadyExists)));
+    for domain in ["shop", "blog"] {
+        let pretender = User { id: ada.id.clone(), ..user(domain, "eve") };
+        assert!(matches!(store.create_user(&pretender).await, Err(StoreError::AlreadyExists)));
+        assert_eq!(store.user(&pretender.domain, &pretender.username).await.unwrap(), None);
+    }
     let homeless = user("nowhere", "ada");
     let refused = store.create_user(&homeless).await;
     assert!(matches!(refused, Err(error) if !matches!(error, StoreError::AlreadyExists)));

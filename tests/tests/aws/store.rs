@@ -113,11 +113,13 @@ async fn items_lie_where_the_layout_says_and_hashes_are_bytes() {
         // Base64url of the SHA-256 of `ada`.
         let failures = "failures#shop#_e5DDUC9V97qwYbNl5ADPQ8G-QmogG585ucXq3x9UCk";
         let id = format!("session#{}", session.id);
+        let user_id = format!("id#{}", ada.id);
         for key in [
             ["domain#shop", "domain"],
             ["domains", "shop"],
             ["domain#shop", "user#ada"],
             ["user#shop#ada", "user"],
+            [&user_id, "id"],
             ["user#shop#ada", &id],
             [failures, "failures"],
             ["ready", "ready"],
@@ -224,7 +226,7 @@ async fn of_two_stores_on_one_table_one_wins_each_race() {
             assert!(stores[0].create_session(&session).await.unwrap());
             let race = |(racer, store): (u8, Arc<dyn Store>)| {
                 let mut user = renamed(&ada, &name);
-                user.id = format!("{racer}");
+                user.id = format!("{round}-{racer}");
                 let domain = domain(&name);
                 let session = session.clone();
                 tokio::spawn(async move {
