@@ -92,6 +92,12 @@ async fn the_routes_need_no_more_than_reads_and_writes_of_single_items() {
             assert_eq!(service.get(path, &next).await.status, 200, "{path}");
         }
         assert_eq!(service.logout(&next).await.status, 204);
+        for (operation, request) in proxy.seen() {
+            let item = if operation == "PutItem" { &request["Item"] } else { &request["Key"] };
+            let key = item["pk"]["S"].as_str().unwrap_or_default();
+            let own = key == "ready" || key.starts_with("user#") || key.starts_with("failures#");
+            assert!(own || operation.ends_with("GetItem"), "{operation} of {key}");
+        }
         let operations: BTreeSet<_> = proxy.seen().into_iter().map(|(name, _)| name).collect();
         let allowed = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"];
         assert_eq!(operations, allowed.map(str::to_owned).into());
