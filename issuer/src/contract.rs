@@ -75,6 +75,11 @@ async fn users(store: &dyn Store) {
     }
     let again = User { id: "another".to_owned(), ..ada.clone() };
     assert!(matches!(store.create_user(&again).await, Err(StoreError::AlreadyExists)));
+    for domain in ["shop", "blog"] {
+        let pretender = User { id: ada.id.clone(), ..user(domain, "eve") };
+        assert!(matches!(store.create_user(&pretender).await, Err(StoreError::AlreadyExists)));
+        assert_eq!(store.user(&pretender.domain, &pretender.username).await.unwrap(), None);
+    }
     let homeless = user("nowhere", "ada");
     let refused = store.create_user(&homeless).await;
     assert!(matches!(refused, Err(error) if !matches!(error, StoreError::AlreadyExists)));
@@ -163,6 +168,14 @@ async fn disabling_ends_sessions(store: &dyn Store) {
     assert_eq!(read(store, &his).await.ended, None);
     let (late, _) = Session::start(&ada, NOW, 600);
     assert!(!store.create_session(&late).await.unwrap());
+
+    // By a clock that is ahead of the session's end; those who ask are not.
+    let namesake = user("blog", "ada");
+    let (session, _) = Session::start(&namesake, NOW, 600);
+    assert!(store.create_session(&session).await.unwrap());
+    let ahead = NOW.plus(700);
+    assert!(store.disable_user(&namesake.domain, &namesake.username, ahead).await.unwrap());
+    assert_eq!(read(store, &session).await.ended, Some((ahead, EndReason::Disabled)));
 }
 
 async fn one_new_password_hash_wins(store: &dyn Store) {

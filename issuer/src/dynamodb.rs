@@ -6,6 +6,7 @@
 //! | `domains` | `shop` | the list of domains |
 //! | `domain#shop` | `user#ada` | the list of a domain's users |
 //! | `user#shop#ada` | `user` | a user |
+//! | `id#<id>` | `id` | whose id that is |
 //! | `user#shop#ada` | `session#<id>` | a session |
 //! | `failures#shop#<hash of the name>` | `failures` | failed logins |
 //! | `ready` | `ready` | what a try of the storage writes |

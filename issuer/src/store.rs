@@ -36,7 +36,8 @@ pub trait Store: Send + Sync {
         generation: u64,
     ) -> Result<(), StoreError>;
 
-    /// Adds a user, or fails with [`StoreError::AlreadyExists`]. The domain must exist.
+    /// Adds a user, or fails with [`StoreError::AlreadyExists`] when there is one of that name in the
+    /// domain, or one of that id anywhere. The domain must exist.
     async fn create_user(&self, user: &User) -> Result<(), StoreError>;
 
     /// The user of that name.

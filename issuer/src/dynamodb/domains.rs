@@ -18,7 +18,7 @@ pub(super) async fn insert(table: &Table, domain: &Domain) -> Result<(), StoreEr
     let write = WriteId::random();
     let item = with(encode(domain), [("created_by", write.value())]);
     let entry = keys::domain_entry(&domain.name).item();
-    match table.add_with_entry(item, entry).await? {
+    match table.add_with_entry([item], entry).await? {
         Written::No(stored) if !write.stands_in(stored.as_ref(), "created_by") => {
             Err(StoreError::AlreadyExists)
         }

@@ -49,6 +49,10 @@ pub(super) fn user(domain: &DomainName, username: &Username) -> Key {
     Key::new(format!("user#{domain}#{username}"), "user")
 }
 
+pub(super) fn user_id(id: &str) -> Key {
+    Key::new(format!("id#{id}"), "id")
+}
+
 pub(super) fn user_entry(domain: &DomainName, username: &Username) -> Key {
     Key::new(format!("domain#{domain}"), format!("user#{username}"))
 }

@@ -73,8 +73,9 @@ fn as_user_stands(session: Session, user: &User) -> Session {
     let Some(disabled_at) = user.disabled_at else {
         return session;
     };
-    let ended_before = session.ended.is_some_and(|(moment, _)| moment <= disabled_at);
-    if ended_before || session.expires_at <= disabled_at {
+    // However late that is: the clock that it is told by may be ahead of the session's end, and the
+    // one that the session is used by may not be.
+    if session.ended.is_some_and(|(moment, _)| moment <= disabled_at) {
         return session;
     }
     Session { ended: Some((disabled_at, EndReason::Disabled)), ..session }

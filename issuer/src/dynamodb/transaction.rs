@@ -1,4 +1,4 @@
-//! Adding a thing together with its entry in a list: both or neither.
+//! Adding a thing together with its entry in a list: all or nothing.
 
 use aws_sdk_dynamodb::{
     error::BuildError,
@@ -23,31 +23,26 @@ const PASSING: [&str; 3] =
 const TAKEN: &str = "ConditionalCheckFailed";
 
 impl Table {
-    /// Adds an item, unless there is one of its keys, and `entry` with it.
+    /// Adds items, unless there is one of the keys of any of them, and `entry` with them. If there
+    /// is, answers with the first.
     ///
     /// The SDK gives every call a token by which DynamoDB knows a second try of it. A call after a
     /// cancelled one has another token, so the caller looks at the item that was in the way: it may
     /// be its own.
-    pub(super) async fn add_with_entry(
+    pub(super) async fn add_with_entry<const N: usize>(
         &self,
-        item: Item,
+        items: [Item; N],
         entry: Item,
     ) -> Result<Written, StoreError> {
+        let mut writes = Vec::with_capacity(N + 1);
+        for item in items {
+            writes.push(write(only_added(self.put(item)))?);
+        }
+        writes.push(write(self.put(entry).build())?);
+        let add = self.client.transact_write_items().set_transact_items(Some(writes));
         let mut patience = Patience::new();
         loop {
-            let add = self.put(item.clone()).condition_expression(NOT_THERE);
-            let add = add.set_expression_attribute_names(Some(names_in(&[NOT_THERE])));
-            let add = add.return_values_on_condition_check_failure(
-                ReturnValuesOnConditionCheckFailure::AllOld,
-            );
-            let sent = self
-                .client
-                .transact_write_items()
-                .transact_items(write(add.build())?)
-                .transact_items(write(self.put(entry.clone()).build())?)
-                .send()
-                .await;
-            let Err(error) = sent else {
+            let Err(error) = add.clone().send().await else {
                 return Ok(Written::Yes);
             };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
@@ -71,6 +66,13 @@ impl Table {
     fn put(&self, item: Item) -> PutBuilder {
         Put::builder().table_name(&self.name).set_item(Some(item))
     }
+}
+
+fn only_added(put: PutBuilder) -> Result<Put, BuildError> {
+    put.condition_expression(NOT_THERE)
+        .set_expression_attribute_names(Some(names_in(&[NOT_THERE])))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
 }
 
 fn write(put: Result<Put, BuildError>) -> Result<TransactWriteItem, StoreError> {

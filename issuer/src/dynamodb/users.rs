@@ -24,7 +24,11 @@ pub(super) async fn insert(table: &Table, user: &User) -> Result<(), StoreError>
     let write = WriteId::random();
     let item = with(encode(user), [("created_by", write.value())]);
     let entry = keys::user_entry(&user.domain, &user.username).item();
-    match table.add_with_entry(item, entry).await? {
+    // Tokens name users by their ids: nobody may get another one's.
+    let names =
+        [("domain", text(user.domain.as_str())), ("username", text(user.username.as_str()))];
+    let id = with(keys::user_id(&user.id).item(), names);
+    match table.add_with_entry([item, id], entry).await? {
         Written::No(stored) if !write.stands_in(stored.as_ref(), "created_by") => {
             Err(StoreError::AlreadyExists)
         }

@@ -8,6 +8,7 @@ use super::{Failure, Issuer, Refusal};
 use crate::{
     account::Account,
     domain::DomainName,
+    failed_logins::LoginFailures,
     password::{PasswordError, is_outdated},
     secret::SecretText,
     session::Session,
@@ -35,12 +36,11 @@ impl Issuer {
         let known = self.ports.store.domain(&name).await?;
         known.ok_or(Refusal::Domain)?;
         let account = Account::new(name.clone(), username);
-        let failures = self.ports.store.login_failures(&account).await?;
-        let wait = failures.and_then(|failures| failures.wait(self.ports.clock.now()));
-        if let Some(seconds_left) = wait {
-            return Err(Refusal::TooManyAttempts { seconds_left });
-        }
+        self.bearable_failures(&account).await?;
         let user = self.authenticated(&account, username, password.clone()).await?;
+        // Of guesses that come all at once, all were let through above, in as many processes as
+        // there are. Asked again before anything is said about the password, right or wrong.
+        let failures = self.bearable_failures(&account).await?;
         let started = match &user {
             Some(user) => self.start_session(&name, user).await?,
             None => None,
@@ -54,6 +54,15 @@ impl Issuer {
         }
         self.renew_hash(&user, password).await;
         Ok(issued)
+    }
+
+    /// The failed logins of an account, unless there are too many.
+    async fn bearable_failures(&self, account: &Account) -> Result<Option<LoginFailures>, Refusal> {
+        let failures = self.ports.store.login_failures(account).await?;
+        match failures.and_then(|failures| failures.wait(self.ports.clock.now())) {
+            Some(seconds_left) => Err(Refusal::TooManyAttempts { seconds_left }),
+            None => Ok(failures),
+        }
     }
 
     /// The hash is computed before anything is said about the user, and for every name, so

@@ -1,6 +1,6 @@
 //! What a secret's value may be: a key set, or what a template puts there before there is one.
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use zeroize::Zeroizing;
 
 use crate::{key::SigningAlgorithm, key_set::KeySet, store::StoreError};
@@ -12,21 +12,45 @@ const DAMAGED: StoreError = StoreError::Damaged("key set");
 pub(crate) enum Document {
     /// A key set.
     KeySet(Box<KeySet>),
-    /// A JSON object that is none: the first key set goes in its place, with keys for `algorithm`.
+    /// A JSON object with no member of one: the first key set goes in its place, with keys for `algorithm`.
     Placeholder { algorithm: SigningAlgorithm },
 }
 
 /// What tells the two apart.
 #[derive(Deserialize)]
 struct Outline {
-    generation: Option<IgnoredAny>,
+    #[serde(default)]
+    generation: Present,
+    #[serde(default)]
+    next: Present,
+    #[serde(default)]
+    current: Present,
+    #[serde(default)]
+    previous: Present,
     algorithm: Option<SigningAlgorithm>,
+}
+
+/// Whether a member is there, be it `null`.
+#[derive(Default)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self(true))
+    }
+}
+
+impl Outline {
+    /// One that is cut or damaged is one, too: nothing may take its place.
+    fn is_key_set(&self) -> bool {
+        [&self.generation, &self.next, &self.current, &self.previous].iter().any(|member| member.0)
+    }
 }
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
         let outline: Outline = serde_json::from_str(text).map_err(|_| DAMAGED)?;
-        if outline.generation.is_some() {
+        if outline.is_key_set() {
             return serde_json::from_str(text).map(Self::KeySet).map_err(|_| DAMAGED);
         }
         let [default, ..] = SigningAlgorithm::ALL;
@@ -64,7 +88,14 @@ mod tests {
     #[test]
     fn everything_else_is_damaged_and_not_shown() {
         let cut = r#"{"generation": 1, "next": "hunter2"}"#;
-        for text in ["", "hunter2", "[]", "\"hunter2\"", r#"{"algorithm": "none"}"#, cut] {
+        let members = [
+            r#"{"generation": null}"#,
+            r#"{"next": {}}"#,
+            r#"{"current": null}"#,
+            r#"{"previous": []}"#,
+        ];
+        let others = ["", "hunter2", "[]", "\"hunter2\"", r#"{"algorithm": "none"}"#, cut];
+        for text in others.into_iter().chain(members) {
             let refused = Document::parse(text).unwrap_err();
             assert_eq!(refused.to_string(), "stored key set is damaged", "{text}");
         }

@@ -1,6 +1,7 @@
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::account::Account;
 
 #[tokio::test]
 async fn a_login_answers_with_a_token_that_says_all_it_should() {
@@ -202,5 +203,29 @@ async fn a_login_forgets_the_failures_before_it() {
             fixture.try_login("shop", "ada", "wrong horse").await;
         }
         fixture.login("shop").await;
+    }
+}
+
+/// All of them are let through by the first look, since none has failed yet.
+#[tokio::test]
+async fn guesses_that_come_at_once_are_not_looked_at_either() {
+    let fixture = Arc::new(Fixture::new().await);
+    let permits = Arc::clone(fixture.issuer.password_checks().permits());
+    let all = u32::try_from(permits.available_permits()).unwrap();
+    let held = permits.acquire_many_owned(all).await.unwrap();
+    let guesses = ["wrong horse", PASSWORD].map(|password| {
+        let fixture = Arc::clone(&fixture);
+        tokio::spawn(async move { fixture.try_login("shop", "ada", password).await })
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // As other processes count them meanwhile.
+    let account = Account::new("shop".parse().unwrap(), "ada");
+    for _ in 0..10 {
+        fixture.ports.store.record_login_failure(&account, fixture.clock.now()).await.unwrap();
+    }
+    drop(held);
+    // The right one is not told from the wrong one.
+    for guess in guesses {
+        guess.await.unwrap().assert_refused(429, "Too many attempts");
     }
 }

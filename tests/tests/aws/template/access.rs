@@ -186,6 +186,21 @@ fn rotation_reaches_domains_and_secrets_that_name_it_only() {
     );
 }
 
+/// Whoever takes the function over must not be able to bring a withdrawn key back.
+#[test]
+fn the_issuer_writes_to_no_domain() {
+    let template = service();
+    let role = template.resource("ApiRole");
+    for statement in statements(&role) {
+        let calls = texts(&statement["Action"]);
+        if calls.iter().all(|call| !call.starts_with("dynamodb:") || call.ends_with("GetItem")) {
+            continue;
+        }
+        let own = json!({ "dynamodb:LeadingKeys": ["user#*", "failures#*", "ready"] });
+        assert_eq!(statement["Condition"], json!({ "ForAllValues:StringLike": own }));
+    }
+}
+
 /// Else any account could have its Secrets Manager, or its API, call these functions.
 #[test]
 fn functions_are_called_by_services_of_this_account_only() {
