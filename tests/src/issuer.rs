@@ -19,6 +19,8 @@ pub struct Issuer {
     folder: PathBuf,
     port: u16,
     allowed_origin: Option<String>,
+    /// The environment that leads to AWS, where its data is there.
+    aws: Option<Vec<(&'static str, String)>>,
     server: Option<Process>,
 }
 
@@ -34,7 +36,16 @@ impl Issuer {
     /// The same, on a port that is given.
     #[must_use]
     pub fn on_port(folder: &Path, port: u16) -> Self {
-        Self { folder: folder.to_owned(), port, allowed_origin: None, server: None }
+        let folder = folder.to_owned();
+        Self { folder, port, allowed_origin: None, aws: None, server: None }
+    }
+
+    /// One that keeps its data on AWS, where `variables` lead it; in `folder` is only its log.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn on_aws(folder: &Path, variables: Vec<(&'static str, String)>) -> Result<Self, Failure> {
+        Ok(Self { aws: Some(variables), ..Self::new(folder)? })
     }
 
     /// The port that it serves, or will serve.
@@ -66,7 +77,7 @@ impl Issuer {
     /// When it ends or is not ready within 20 s. The message holds the end of its log.
     pub async fn start(&mut self) -> Result<(), Failure> {
         let mut command = Command::new(postern_program()?);
-        command.arg("serve").arg("--data-dir").arg(self.data());
+        command.arg("serve").args(self.place()).envs(self.environment());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         command.args(["--issuer-url", &self.url()]).env("RUST_LOG", "debug");
         if let Some(origin) = &self.allowed_origin {
@@ -150,9 +161,9 @@ impl Issuer {
     /// # Errors
     /// When the command fails.
     pub fn postern(&self, arguments: &[&str], input: &str) -> Result<String, Failure> {
-        let data = self.data();
-        let folder = ["--data-dir", data.to_str().unwrap_or_default()];
-        run_postern(&[arguments, &folder].concat(), &[], input)
+        let place = self.place();
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        run_postern(&[arguments, &place].concat(), &self.environment(), input)
     }
 
     /// Logs a user in.
@@ -211,8 +222,19 @@ impl Issuer {
         self.folder.join("issuer.log")
     }
 
-    fn data(&self) -> PathBuf {
-        self.folder.join("data")
+    /// The arguments that say where the data is.
+    fn place(&self) -> Vec<String> {
+        if self.aws.is_some() {
+            return vec!["--aws".to_owned()];
+        }
+        let data = self.folder.join("data");
+        vec!["--data-dir".to_owned(), data.to_string_lossy().into_owned()]
+    }
+
+    /// What leads its commands to AWS, where its data is there.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        self.aws.clone().unwrap_or_default()
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod authorizer_corpus;
+mod command;
 mod envoy;
 mod gateway;
 mod lambda;
