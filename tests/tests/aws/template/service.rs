@@ -175,6 +175,14 @@ fn every_way_to_fail_has_an_alarm_and_every_alarm_can_be_heard() {
         "TableThrottles",
     ];
     assert_eq!(watched, BTreeSet::from(expected));
+    // Lambda counts every 401 as an error of the authorizer.
+    let alarm = template.resource("AuthorizerErrors").property("MetricName");
+    let filter = template.resource("AuthorizerFailures");
+    assert_eq!(*alarm, filter.property("MetricTransformations")[0]["MetricName"]);
+    let pattern = filter.property("FilterPattern").to_string();
+    for line in ["cannot fetch keys", "keys_unavailable"] {
+        assert!(pattern.contains(line), "{line}");
+    }
     let table = template.resource("TableSystemErrors");
     let text = table.property("Metrics").to_string();
     for call in ["GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"] {
