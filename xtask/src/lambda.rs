@@ -1,7 +1,6 @@
 //! The program of the Lambda functions, in `dist/aws/`.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::aws;
@@ -61,7 +60,9 @@ pub(crate) fn package(
         execute(command.env("PATH", path(&workspace.venv().join("bin"))?))?;
         let program = folder.join("bootstrap");
         install(&built.join("bootstrap"), &program)?;
-        zip(workspace, &program, &folder.join(PACKAGE))?;
+        let package = built.join(PACKAGE);
+        zip(workspace, &program, &package)?;
+        install(&package, &folder.join(PACKAGE))?;
         Ok(program)
     })
 }
@@ -69,12 +70,8 @@ pub(crate) fn package(
 /// A zip with the program, which may be run when it is unpacked.
 fn zip(workspace: &Workspace, program: &Path, package: &Path) -> Result<(), Failure> {
     let python = aws::program(workspace, "python");
-    let fresh = package.with_extension("new");
     let words = ["-m", "zipfile", "-c"];
-    execute(workspace.command(python).args(words).arg(&fresh).arg(program))?;
-    install(&fresh, package)?;
-    fs::remove_file(&fresh)
-        .map_err(|error| Failure::new(format!("cannot remove `{}`: {error}", fresh.display())))
+    execute(workspace.command(python).args(words).arg(package).arg(program))
 }
 
 /// The user's `PATH`, and before it a folder.

@@ -68,6 +68,29 @@ async fn a_rotation_that_cannot_be_is_refused_and_its_reason_reported() {
     assert!(function.log().contains(reason), "{refused}");
 }
 
+#[tokio::test]
+async fn the_issuer_answers_under_the_runtime_of_cargo_lambda_too() {
+    let stack = api::shop().await;
+    let folder = TempDir::new().unwrap();
+    let mut variables = stack.environment().to_vec();
+    variables.push(("POSTERN_TABLE", api::TABLE.to_owned()));
+    variables.push(("POSTERN_SECRET_PREFIX", api::PREFIX.to_owned()));
+    variables.push(("POSTERN_ISSUER_URL", "https://auth.example.com".to_owned()));
+    let started = LambdaFunction::start_with_cargo_lambda(folder.path(), "api", variables).await;
+    let event = json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/shop/.well-known/jwks.json",
+        "rawQueryString": "", "headers": {"host": "auth.example.com"}, "isBase64Encoded": false,
+        "requestContext": {
+            "apiId": "a1b2c3", "stage": "$default", "domainName": "auth.example.com",
+            "http": {"method": "GET", "path": "/shop/.well-known/jwks.json"},
+        },
+    });
+    let answer = started.unwrap().invoke(&event).await.unwrap();
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let keys: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+}
+
 async fn initialisation_error(handler: &str, variables: &[(&str, &str)]) -> Value {
     let folder = TempDir::new().unwrap();
     let variables = variables.iter().copied();
