@@ -1,4 +1,4 @@
-//! A proxy before DynamoDB that does what a network and a busy service do.
+//! A proxy before a service of AWS that does what a network and a busy service do.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,8 @@ use crate::{Client, Failure, Protocol, Request, Response};
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
+    /// It is not passed on, and its connection ends.
+    HangUp,
     /// It is answered with an error of DynamoDB, and not passed on.
     Refuse(u16, &'static str),
     /// It is passed on this much later.
@@ -76,7 +78,7 @@ impl FaultProxy {
         Ok(proxy)
     }
 
-    /// What to take for DynamoDB's endpoint.
+    /// What to take for the service's endpoint.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -88,7 +90,12 @@ impl FaultProxy {
         self.shared.state().rules.push(Rule { operation, times_left: times, fault });
     }
 
-    /// Passes everything on from now on, and forgets what it has seen.
+    /// Passes everything on from now on.
+    pub fn mend(&self) {
+        self.shared.state().rules.clear();
+    }
+
+    /// The same, and forgets what it has seen.
     pub fn pass(&self) {
         *self.shared.state() = State::default();
     }
@@ -168,6 +175,7 @@ impl Shared {
         let request = read(request).await?;
         let fault = self.next_fault(&request);
         match fault {
+            Some(Fault::HangUp) => return Err(Failure::new("hung up")),
             Some(Fault::Refuse(status, code)) => return refusal(status, code),
             Some(Fault::Cancel(reason)) => return cancellation(reason),
             Some(Fault::ReadNothing) => return nothing_read(&request),

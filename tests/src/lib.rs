@@ -4,7 +4,6 @@
 //! with the built filter, the real [`Issuer`] as a process of its own, and an [`Upstream`]
 //! that answers with what reached it. Everything listens on the loopback interface only.
 
-mod aws_relay;
 mod clock;
 mod cloud;
 mod config;
@@ -31,7 +30,6 @@ pub mod tour;
 mod upstream;
 mod worker;
 
-pub use aws_relay::AwsRelay;
 pub use clock::SetClock;
 pub use cloud::Cloud;
 pub use config::EnvoyConfig;

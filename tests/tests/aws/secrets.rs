@@ -11,13 +11,13 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use postern_issuer::{Clock, KeySet, KeySetId, SecretsManager, Timestamp, Vault};
-use postern_tests::{AwsRelay, Moto};
+use postern_tests::{Fault, FaultProxy, Moto};
 
 pub(crate) const PREFIX: &str = "postern/test/";
 
 /// Secrets Manager, and someone between it and the program.
 pub(crate) struct Secrets {
-    pub(crate) relay: AwsRelay,
+    pub(crate) proxy: FaultProxy,
     pub(crate) client: Client,
     _moto: Moto,
 }
@@ -29,9 +29,10 @@ impl Secrets {
 
     pub(crate) async fn with_function(url: &str) -> Self {
         let moto = Moto::start(url).await.unwrap();
-        let relay = AwsRelay::start(moto.url()).await.unwrap();
+        let address = moto.url().trim_start_matches("http://").parse().unwrap();
+        let proxy = FaultProxy::start(address).await.unwrap();
         let client = Client::new(&config(moto.url()));
-        Self { relay, client, _moto: moto }
+        Self { proxy, client, _moto: moto }
     }
 
     /// A process of its own, as far as the vault is concerned.
@@ -41,7 +42,26 @@ impl Secrets {
 
     /// How the program reaches it.
     pub(crate) fn config(&self) -> SdkConfig {
-        config(&self.relay.url())
+        config(&self.proxy.url())
+    }
+
+    /// How often an operation was asked for.
+    pub(crate) fn calls(&self, operation: &str) -> usize {
+        self.proxy.requests(operation)
+    }
+
+    /// Secrets Manager is out of reach, or no longer.
+    pub(crate) fn set_down(&self, down: bool) {
+        if down {
+            self.proxy.fail("", usize::MAX, Fault::HangUp);
+        } else {
+            self.proxy.mend();
+        }
+    }
+
+    /// Has the next call of an operation carried out and its answer lost.
+    pub(crate) fn lose_answer(&self, operation: &'static str) {
+        self.proxy.fail(operation, 1, Fault::LoseAnswer);
     }
 
     pub(crate) async fn create(&self, name: &str, value: &str) {

@@ -11,7 +11,7 @@ use postern_issuer::{
     Clock, DomainSettings, Issuer, KeySet, KeySetId, Ports, Rotation, SecretsManager,
     SigningAlgorithm, Sqlite, StoreError, SystemClock, Timestamp, Vault, contract, router, serve,
 };
-use postern_tests::{Client, Protocol, Request};
+use postern_tests::{Client, Fault, Protocol, Request};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::{advance, pause, resume};
@@ -81,16 +81,16 @@ async fn a_crowd_makes_one_call_and_its_answer_is_kept_for_20_seconds() {
     let stored = key_set();
     secrets.vault().create_key_set(&id("shop"), &stored).await.unwrap();
     let (vault, id) = (secrets.vault(), id("shop"));
-    secrets.relay.set_delay(Duration::from_millis(100));
+    secrets.proxy.fail("", usize::MAX, Fault::Delay(Duration::from_millis(100)));
     let crowd = join_all((0..200).map(|_| vault.key_set(&id))).await;
     assert!(crowd.into_iter().all(|found| found.unwrap().as_ref() == Some(&stored)));
-    assert_eq!(secrets.relay.calls("GetSecretValue"), 1);
+    assert_eq!(secrets.calls("GetSecretValue"), 1);
     wait(Duration::from_millis(19_500)).await;
     vault.key_set(&id).await.unwrap();
-    assert_eq!(secrets.relay.calls("GetSecretValue"), 1);
+    assert_eq!(secrets.calls("GetSecretValue"), 1);
     wait(Duration::from_millis(500)).await;
     join_all((0..200).map(|_| vault.key_set(&id))).await;
-    assert_eq!(secrets.relay.calls("GetSecretValue"), 2);
+    assert_eq!(secrets.calls("GetSecretValue"), 2);
 }
 
 /// Tokens with an unknown key ask for it, and anyone can send those.
@@ -100,14 +100,14 @@ async fn the_latest_key_set_is_read_once_a_second() {
     let (vault, id) = (secrets.vault(), id("shop"));
     vault.create_key_set(&id, &key_set()).await.unwrap();
     wait(Duration::from_secs(1)).await;
-    secrets.relay.set_delay(Duration::from_millis(1500));
+    secrets.proxy.fail("", usize::MAX, Fault::Delay(Duration::from_millis(1500)));
     let crowd = join_all((0..200).map(|_| vault.latest_key_set(&id))).await;
     assert!(crowd.into_iter().all(|found| found.unwrap().is_some()));
-    assert_eq!(secrets.relay.calls("GetSecretValue"), 1);
-    secrets.relay.set_delay(Duration::ZERO);
+    assert_eq!(secrets.calls("GetSecretValue"), 1);
+    secrets.proxy.mend();
     vault.latest_key_set(&id).await.unwrap();
     vault.latest_key_set(&id).await.unwrap();
-    assert_eq!(secrets.relay.calls("GetSecretValue"), 2);
+    assert_eq!(secrets.calls("GetSecretValue"), 2);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn that_there_is_no_key_set_is_remembered_for_a_second() {
     for _ in 0..3 {
         assert_eq!(here.key_set(&id).await.unwrap(), None);
     }
-    assert_eq!(secrets.relay.calls("GetSecretValue"), 1);
+    assert_eq!(secrets.calls("GetSecretValue"), 1);
     there.create_key_set(&id, &key_set()).await.unwrap();
     wait(Duration::from_secs(1)).await;
     assert!(here.key_set(&id).await.unwrap().is_some());
@@ -144,17 +144,17 @@ async fn an_outage_is_bridged_for_20_seconds_and_then_nothing_is_let_in() {
     let secrets = Secrets::start().await;
     let (vault, id) = (secrets.vault(), id("shop"));
     vault.create_key_set(&id, &key_set()).await.unwrap();
-    secrets.relay.set_down(true);
+    secrets.set_down(true);
     wait(Duration::from_secs(15)).await;
     assert!(matches!(vault.latest_key_set(&id).await, Err(StoreError::Busy(_))));
     assert!(vault.key_set(&id).await.unwrap().is_some());
     wait(Duration::from_secs(5)).await;
-    let before = secrets.relay.calls("GetSecretValue");
+    let before = secrets.calls("GetSecretValue");
     let crowd = join_all((0..200).map(|_| vault.key_set(&id))).await;
     assert!(crowd.iter().all(|found| matches!(found, Err(StoreError::Busy(_)))));
     // One call, tried five times.
-    assert_eq!(secrets.relay.calls("GetSecretValue") - before, 5);
-    secrets.relay.set_down(false);
+    assert_eq!(secrets.calls("GetSecretValue") - before, 5);
+    secrets.set_down(false);
     wait(Duration::from_secs(1)).await;
     assert!(vault.key_set(&id).await.unwrap().is_some());
 }
@@ -215,12 +215,12 @@ async fn a_lost_acknowledgement_is_told_from_a_racer() {
     let secrets = Secrets::start().await;
     let (vault, id) = (secrets.vault(), id("shop"));
     let first = key_set();
-    secrets.relay.lose_answers("CreateSecret", 1);
+    secrets.lose_answer("CreateSecret");
     vault.create_key_set(&id, &first).await.unwrap();
     assert_eq!(secrets.key_set("shop").await, first);
     let second = first.rotate(&settings(), NOW, Rotation::Regular).unwrap();
-    secrets.relay.lose_answers("PutSecretValue", 1);
-    secrets.relay.lose_answers("UpdateSecretVersionStage", 1);
+    secrets.lose_answer("PutSecretValue");
+    secrets.lose_answer("UpdateSecretVersionStage");
     let second = vault.replace_key_set(&id, 1, &second, Arc::new(SystemClock)).await.unwrap();
     assert_eq!(secrets.key_set("shop").await, second);
     let stale = vault.replace_key_set(&id, 1, &second, Arc::new(SystemClock)).await;
@@ -290,14 +290,14 @@ async fn an_issuer_that_starts_without_secrets_manager_asks_to_wait_and_then_wor
     let algorithm = SigningAlgorithm::EdDsa;
     operator.create_domain("shop".parse().unwrap(), algorithm, settings()).await.unwrap();
 
-    secrets.relay.set_down(true);
+    secrets.set_down(true);
     let client = serve_issuer(ports(Arc::new(secrets.vault()))).await;
     let keys = Request::get("/shop/.well-known/jwks.json");
     let begun = Instant::now();
     let refused = client.send(keys.clone()).await.unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"), "{}", refused.body);
     assert!(begun.elapsed() < Duration::from_secs(7));
-    secrets.relay.set_down(false);
+    secrets.set_down(false);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let answer = client.send(keys).await.unwrap();
     assert_eq!((answer.status, answer.json()["keys"].as_array().map(Vec::len)), (200, Some(2)));

@@ -63,7 +63,7 @@ async fn lost_answers_are_no_failures() {
     let world = World::start().await;
     let token = world.pending().await;
     for operation in ["PutSecretValue", "UpdateSecretVersionStage", "GetSecretValue"] {
-        world.secrets.relay.lose_answers(operation, 1);
+        world.secrets.lose_answer(operation);
     }
     for step in STEPS {
         world.step(step, &token).await.unwrap();
@@ -77,10 +77,10 @@ async fn an_outage_stops_a_rotation_and_not_the_next_run() {
     let world = World::start().await;
     let token = world.pending().await;
     for step in STEPS {
-        world.secrets.relay.set_down(true);
+        world.secrets.set_down(true);
         let refused = world.step(step, &token).await;
         assert!(matches!(refused, Err(RotationFailure::Store(_))), "{step}");
-        world.secrets.relay.set_down(false);
+        world.secrets.set_down(false);
         world.step(step, &token).await.unwrap();
     }
     assert_eq!(world.key_set().await.generation, 2);
