@@ -1,5 +1,7 @@
-//! What a token and a decision cost: natively, in Wasm, in peers, in Envoy, in Node and in workerd.
+//! What a token and a decision cost: natively, in Wasm, in peers, in Envoy, in Node and in workerd; and
+//! how Lambda functions start.
 
+mod lambda;
 mod node;
 mod worker;
 
@@ -32,16 +34,17 @@ struct Figures {
     bytes: BTreeMap<(String, String), u64>,
 }
 
-/// `cargo xtask bench verify|filter|node|worker`
+/// `cargo xtask bench verify|filter|lambda|node|worker`
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     match options {
         [word] if word == "verify" => verify(workspace),
         [word, options @ ..] if word == "filter" => filter(workspace, options),
+        [word, options @ ..] if word == "lambda" => lambda::run(workspace, options),
         [word, options @ ..] if word == "node" => node::run(workspace, options),
         [word, options @ ..] if word == "worker" => worker::run(workspace, options),
         _ => {
-            let message = "`bench` wants to know what: `verify`, `filter`, `node` or `worker`";
-            Err(Failure::Usage(message.to_owned()))
+            let names = "`verify`, `filter`, `lambda`, `node` or `worker`";
+            Err(Failure::Usage(format!("`bench` wants to know what: {names}")))
         }
     }
 }

@@ -65,6 +65,10 @@ usage: cargo xtask <command> [options]
       --rounds N          how often, in turns; the median counts (15)
       --seconds S         how long in each round (0.25)
       --filter PATH       measure another build of the filter beside ours
+  bench lambda [options]
+                  measure how long the Lambda functions take to start, beside Node.js with
+                  aws-jwt-verify
+      --rounds N          (20)
   bench node [options]
                   measure the npm package in Node, beside jose, jsonwebtoken, fast-jwt and
                   aws-jwt-verify (wants what `build` leaves in `dist/npm`)
