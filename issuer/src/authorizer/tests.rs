@@ -327,6 +327,42 @@ fn an_http_api_has_decoded_the_path() {
     assert_eq!(answer["context"]["code"], "insufficient_scope");
 }
 
+/// `api.example.com/v1/…`, mapped to the stage: the event's path has the base path or the stage in front.
+#[test]
+fn a_base_path_does_not_lead_past_a_rule() {
+    let policy = policy();
+    let mut scene = Scene::new(&[("POSTERN_POLICY", &policy)]);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    let name = json!("api.example.com");
+    for (own, code) in
+        [("/admin/x", "insufficient_scope"), ("/orders", "allowed"), ("/open", "allowed")]
+    {
+        let mut rest = request_one(&bearer, own);
+        rest["path"] = json!(format!("/v1{own}"));
+        rest["requestContext"]["path"] = rest["path"].clone();
+        rest["requestContext"]["domainName"] = name.clone();
+        let mut http_one = rest.clone();
+        http_one["version"] = json!("1.0");
+        let mut http_two = request_two(&bearer, own);
+        http_two["requestContext"]["domainName"] = name.clone();
+        let mut mapped = http_two.clone();
+        mapped["rawPath"] = json!(format!("/v1{own}"));
+        for event in [rest, http_one, http_two, mapped] {
+            assert_eq!(scene.answer(&event)["context"]["code"], code, "{event}");
+        }
+    }
+    // Where the ARN does not tell what is in front, nothing that goes by the path is let in.
+    let mut rest = request_one(&bearer, "/orders");
+    rest["path"] = json!("/v1/orders%20");
+    rest["methodArn"] = json!(format!("{STAGE}GET/orders "));
+    let mut http = request_two(&bearer, "/admin/x");
+    http["requestContext"]["domainName"] = name;
+    http["routeArn"] = json!(format!("{STAGE}$default"));
+    for event in [rest, http] {
+        assert_eq!(scene.answer(&event)["context"]["code"], "path_ambiguous", "{event}");
+    }
+}
+
 #[test]
 fn a_token_event_does_not_do_for_a_policy_that_reads_headers() {
     let policy = json!({
