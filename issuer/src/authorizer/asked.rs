@@ -50,6 +50,15 @@ impl<'e> Asked<'e> {
         }
     }
 
+    /// Takes the root for the path, where it makes no difference which it is; what is no path stays.
+    pub(super) fn leave_path_out(&mut self) {
+        if self.target.starts_with('/') {
+            // The query may hold the token.
+            let query = self.target.find('?').map(|mark| self.target.split_off(mark));
+            self.target = format!("/{}", query.unwrap_or_default());
+        }
+    }
+
     /// The core's view of it.
     pub(super) fn request(&self) -> Request<'_> {
         let fields = self.fields.iter().map(|(name, value)| (*name, value.as_bytes()));

@@ -122,12 +122,11 @@ impl Judge {
             (Kind::FormatTwo, ResponseKind::Simple) => Form::Simple,
             _ => Form::Policy,
         };
-        if asked.has_unclear_path {
-            if !self.rests_on_token_alone {
-                return Ok(Judged::Answer(refuse(form, &asked, &Denial::PathAmbiguous)));
-            }
-            // Which path it is makes no difference.
-            "/".clone_into(&mut asked.target);
+        if self.rests_on_token_alone {
+            // A refusal for the path's sake would be remembered for the token, and meet every path.
+            asked.leave_path_out();
+        } else if asked.has_unclear_path {
+            return Ok(Judged::Answer(refuse(form, &asked, &Denial::PathAmbiguous)));
         }
         let request = asked.request();
         let decision = if may_wait {

@@ -314,6 +314,37 @@ fn a_path_that_would_be_a_pattern_opens_nothing() {
     assert!(is_allowed(&scene.answer(&request_one(&bearer, "/*"))));
 }
 
+/// API Gateway would remember the refusal for the token, and give it to every path.
+#[test]
+fn where_the_token_alone_decides_no_path_is_refused() {
+    let mut scene = Scene::new(&PINNED);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    for path in ["/a//b", "/a/../b", "/a;b", "/a%2Fb", "/%2561"] {
+        let token = token_event(&bearer, path.trim_start_matches('/'));
+        for event in [token, request_one(&bearer, path), request_two(&bearer, path)] {
+            assert!(is_allowed(&scene.answer(&event)), "{event}");
+        }
+        let none = scene.outcome(&request_one("", path));
+        assert_eq!(none, Outcome::Fail(AuthorizerError::Unauthorized { code: "token_missing" }));
+    }
+}
+
+#[test]
+fn a_token_in_the_query_is_read_whatever_the_path() {
+    let policy = json!({
+        "providers": {"shop": {
+            "issuer": ISSUER, "from_params": ["token"],
+            "remote_jwks": {"http_uri": {"uri": "https://auth.example.com/jwks"}},
+        }},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "shop"}}],
+    })
+    .to_string();
+    let mut scene = Scene::new(&[("POSTERN_POLICY", &policy)]);
+    let mut event = request_two("", "/100%");
+    event["rawQueryString"] = json!(format!("token={}", scene.token(&json!({}))));
+    assert!(is_allowed(&scene.answer(&event)));
+}
+
 #[test]
 fn an_http_api_has_decoded_the_path() {
     let policy = policy();

@@ -51,6 +51,13 @@ pub(crate) const DIFFERENT: &[Different] = &[
         cases: &["paths/once-percent", "paths/once-percent-and-text", "paths/once-percent-digit"],
     },
     Different {
+        why: "where the token alone decides, a refusal for the path's sake would be remembered for the \
+              token, and meet every path",
+        formats: &[Format::One, Format::Two],
+        outcome: "allow",
+        cases: &["paths/ambiguous-in-open-policy"],
+    },
+    Different {
         why: "an ARN does not say whether its path is decoded",
         formats: &[Format::Token],
         outcome: "deny path_ambiguous",
