@@ -84,12 +84,14 @@ impl Judge {
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         let Settings { policy, token_header, response, domain } = settings;
+        let rests_on_token_alone = policy.rests_on_token_alone();
+        let fitting = if rests_on_token_alone { ResponseKind::Simple } else { ResponseKind::Iam };
         Self {
-            rests_on_token_alone: policy.rests_on_token_alone(),
+            rests_on_token_alone,
             asks_for_fields: policy.asks_for_fields(),
             gate: Gate::new(policy).with_jitter_seed(seed),
             token_header,
-            response,
+            response: response.unwrap_or(fitting),
             domain,
         }
     }

@@ -275,6 +275,23 @@ fn a_verdict_on_one_path_is_for_that_path_only() {
     assert_eq!(open["policyDocument"]["Statement"][0]["Resource"], format!("{STAGE}GET/open"));
 }
 
+/// What was allowed for one path would be remembered for all.
+#[test]
+fn an_answer_that_says_nothing_of_the_path_is_for_who_asks_for_it() {
+    let policy = policy();
+    let path_decides = ("POSTERN_POLICY", policy.as_str());
+    let mut scene = Scene::new(&[path_decides]);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    let answer = scene.answer(&request_two(&bearer, "/orders"));
+    assert_eq!(answer.get("isAuthorized"), None, "{answer}");
+    let resource = &answer["policyDocument"]["Statement"][0]["Resource"];
+    assert_eq!(*resource, format!("{STAGE}GET/orders"));
+    let mut scene = Scene::new(&[path_decides, ("POSTERN_RESPONSE", "simple")]);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    let answer = scene.answer(&request_two(&bearer, "/orders"));
+    assert_eq!(answer["isAuthorized"], true);
+}
+
 #[test]
 fn a_good_token_that_is_not_enough_is_denied_and_told_why() {
     let policy = policy();

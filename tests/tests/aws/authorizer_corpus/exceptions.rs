@@ -34,7 +34,7 @@ pub(crate) const DIFFERENT: &[Different] = &[
     },
     Different {
         why: "the path has a `*`, and the policy that allows it would be a pattern",
-        formats: &[Format::One],
+        formats: &[Format::One, Format::Two],
         outcome: "deny path_ambiguous",
         cases: &["paths/plain-signs"],
     },
