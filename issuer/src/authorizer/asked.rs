@@ -3,7 +3,10 @@
 use postern_verify::Request;
 use serde_json::Value;
 
-use super::arn::{MethodArn, Place};
+use super::{
+    arn::{MethodArn, Place},
+    own_path::own_path,
+};
 use crate::lambda::{
     event::{EventError, multiple, needed, object, single, text},
     path,
@@ -47,6 +50,15 @@ impl<'e> Asked<'e> {
         }
     }
 
+    /// Takes the root for the path, where it makes no difference which it is; what is no path stays.
+    pub(super) fn leave_path_out(&mut self) {
+        if self.target.starts_with('/') {
+            // The query may hold the token.
+            let query = self.target.find('?').map(|mark| self.target.split_off(mark));
+            self.target = format!("/{}", query.unwrap_or_default());
+        }
+    }
+
     /// The core's view of it.
     pub(super) fn request(&self) -> Request<'_> {
         let fields = self.fields.iter().map(|(name, value)| (*name, value.as_bytes()));
@@ -78,12 +90,11 @@ fn format_one(event: &Value) -> Result<Asked<'_>, EventError> {
     let query = multiple(event, "multiValueQueryStringParameters")?.unwrap_or_default();
     let (method, path, has_unclear_path) = match place {
         Place::Connect => ("GET", CONNECT_PATH.to_owned(), false),
-        Place::Http { .. } => {
+        Place::Http { path: routed, .. } => {
             let sent = needed(event, "path")?;
             let (path, has_unclear_path) = match event.get("version") {
-                Some(_) => of_http_api(event, sent),
-                // Of a REST API, which leaves it as it is.
-                None => (path::as_sent(sent), false),
+                Some(_) => of_http_api(event, sent, Some(routed)),
+                None => of_rest_api(sent, routed),
             };
             (needed(event, "httpMethod")?, path, has_unclear_path)
         }
@@ -101,10 +112,15 @@ fn format_one(event: &Value) -> Result<Asked<'_>, EventError> {
 
 fn format_two(event: &Value) -> Result<Asked<'_>, EventError> {
     let method = text(event, &["requestContext", "http", "method"]);
-    let (path, has_unclear_path) = of_http_api(event, needed(event, "rawPath")?);
+    let arn = arn(event, "routeArn")?;
+    let routed = match arn.place() {
+        Some(Place::Http { path, .. }) => Some(path),
+        Some(Place::Connect) | None => None,
+    };
+    let (path, has_unclear_path) = of_http_api(event, needed(event, "rawPath")?, routed);
     Ok(Asked {
         kind: Kind::FormatTwo,
-        arn: arn(event, "routeArn")?,
+        arn,
         method: method.ok_or(EventError::Member("requestContext.http.method"))?,
         target: path::target(path, text(event, &["rawQueryString"]).unwrap_or_default()),
         fields: fields_and_cookies(event)?,
@@ -113,10 +129,28 @@ fn format_two(event: &Value) -> Result<Asked<'_>, EventError> {
     })
 }
 
-/// The path, and whether it is unclear: a `%` that is left was sent as `%25`, or it is one that
-/// encodes nothing.
-fn of_http_api(event: &Value, path: &str) -> (String, bool) {
-    (path::of_http_api(event, path), path.contains('%'))
+/// The path, which a REST API leaves as it was sent, and whether it is unclear: behind a name of one's
+/// own its beginning may be no part of the API, and the ARN does not tell how much.
+fn of_rest_api(sent: &str, routed: &str) -> (String, bool) {
+    match own_path(sent, routed) {
+        Some(own) => (path::as_sent(own), false),
+        // What is no path is nothing that a base path could stand in front of.
+        None => (path::as_sent(sent), sent.starts_with('/')),
+    }
+}
+
+/// The path, which an HTTP API decodes, and whether it is unclear: a `%` that is left was sent as
+/// `%25`, or it is one that encodes nothing; or it may begin with the stage, and the ARN does not tell.
+fn of_http_api(event: &Value, path: &str, routed: Option<&str>) -> (String, bool) {
+    let own = routed.and_then(|routed| own_path(path, routed));
+    let has_escape = path.contains('%');
+    match own {
+        Some(own) if own.len() < path.len() => (path::encoded(own), has_escape),
+        own => {
+            let is_unclear = own.is_none() && path::may_begin_with_stage(event, path);
+            (path::of_http_api(event, path), has_escape || is_unclear)
+        }
+    }
 }
 
 fn arn<'e>(event: &'e Value, name: &'static str) -> Result<MethodArn<'e>, EventError> {

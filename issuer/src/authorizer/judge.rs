@@ -84,12 +84,14 @@ impl Judge {
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         let Settings { policy, token_header, response, domain } = settings;
+        let rests_on_token_alone = policy.rests_on_token_alone();
+        let fitting = if rests_on_token_alone { ResponseKind::Simple } else { ResponseKind::Iam };
         Self {
-            rests_on_token_alone: policy.rests_on_token_alone(),
+            rests_on_token_alone,
             asks_for_fields: policy.asks_for_fields(),
             gate: Gate::new(policy).with_jitter_seed(seed),
             token_header,
-            response,
+            response: response.unwrap_or(fitting),
             domain,
         }
     }
@@ -122,12 +124,11 @@ impl Judge {
             (Kind::FormatTwo, ResponseKind::Simple) => Form::Simple,
             _ => Form::Policy,
         };
-        if asked.has_unclear_path {
-            if !self.rests_on_token_alone {
-                return Ok(Judged::Answer(refuse(form, &asked, &Denial::PathAmbiguous)));
-            }
-            // Which path it is makes no difference.
-            "/".clone_into(&mut asked.target);
+        if self.rests_on_token_alone {
+            // A refusal for the path's sake would be remembered for the token, and meet every path.
+            asked.leave_path_out();
+        } else if asked.has_unclear_path {
+            return Ok(Judged::Answer(refuse(form, &asked, &Denial::PathAmbiguous)));
         }
         let request = asked.request();
         let decision = if may_wait {

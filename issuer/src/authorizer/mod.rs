@@ -6,6 +6,7 @@ mod asked;
 mod fetch;
 mod judge;
 mod log;
+mod own_path;
 mod settings;
 #[cfg(test)]
 mod tests;

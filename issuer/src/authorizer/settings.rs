@@ -22,11 +22,13 @@ pub struct Settings {
     pub(super) policy: Policy,
     /// The header whose value a `TOKEN` event has.
     pub(super) token_header: String,
-    pub(super) response: ResponseKind,
+    pub(super) response: Option<ResponseKind>,
     pub(super) domain: Option<String>,
 }
 
-/// How events of format 2.0 are answered.
+/// How events of format 2.0 are answered. Where nothing is said, `Simple` if the token alone decides,
+/// and `Iam` if not: a simple response says nothing of the request that it is for, so API Gateway, which
+/// remembers it, would give it to every other request with the same token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseKind {
     /// With `isAuthorized`.
@@ -83,8 +85,9 @@ impl Settings {
         let token_header =
             token_header.parse::<HeaderName>().map_err(|_| SettingsError::TokenHeader)?.to_string();
         let response = match variable(RESPONSE).as_deref() {
-            None | Some("simple") => ResponseKind::Simple,
-            Some("iam") => ResponseKind::Iam,
+            None => None,
+            Some("simple") => Some(ResponseKind::Simple),
+            Some("iam") => Some(ResponseKind::Iam),
             Some(_) => return Err(SettingsError::Response),
         };
         if let Some(document) = variable(POLICY) {

@@ -275,6 +275,23 @@ fn a_verdict_on_one_path_is_for_that_path_only() {
     assert_eq!(open["policyDocument"]["Statement"][0]["Resource"], format!("{STAGE}GET/open"));
 }
 
+/// What was allowed for one path would be remembered for all.
+#[test]
+fn an_answer_that_says_nothing_of_the_path_is_for_who_asks_for_it() {
+    let policy = policy();
+    let path_decides = ("POSTERN_POLICY", policy.as_str());
+    let mut scene = Scene::new(&[path_decides]);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    let answer = scene.answer(&request_two(&bearer, "/orders"));
+    assert_eq!(answer.get("isAuthorized"), None, "{answer}");
+    let resource = &answer["policyDocument"]["Statement"][0]["Resource"];
+    assert_eq!(*resource, format!("{STAGE}GET/orders"));
+    let mut scene = Scene::new(&[path_decides, ("POSTERN_RESPONSE", "simple")]);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    let answer = scene.answer(&request_two(&bearer, "/orders"));
+    assert_eq!(answer["isAuthorized"], true);
+}
+
 #[test]
 fn a_good_token_that_is_not_enough_is_denied_and_told_why() {
     let policy = policy();
@@ -314,6 +331,37 @@ fn a_path_that_would_be_a_pattern_opens_nothing() {
     assert!(is_allowed(&scene.answer(&request_one(&bearer, "/*"))));
 }
 
+/// API Gateway would remember the refusal for the token, and give it to every path.
+#[test]
+fn where_the_token_alone_decides_no_path_is_refused() {
+    let mut scene = Scene::new(&PINNED);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    for path in ["/a//b", "/a/../b", "/a;b", "/a%2Fb", "/%2561"] {
+        let token = token_event(&bearer, path.trim_start_matches('/'));
+        for event in [token, request_one(&bearer, path), request_two(&bearer, path)] {
+            assert!(is_allowed(&scene.answer(&event)), "{event}");
+        }
+        let none = scene.outcome(&request_one("", path));
+        assert_eq!(none, Outcome::Fail(AuthorizerError::Unauthorized { code: "token_missing" }));
+    }
+}
+
+#[test]
+fn a_token_in_the_query_is_read_whatever_the_path() {
+    let policy = json!({
+        "providers": {"shop": {
+            "issuer": ISSUER, "from_params": ["token"],
+            "remote_jwks": {"http_uri": {"uri": "https://auth.example.com/jwks"}},
+        }},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "shop"}}],
+    })
+    .to_string();
+    let mut scene = Scene::new(&[("POSTERN_POLICY", &policy)]);
+    let mut event = request_two("", "/100%");
+    event["rawQueryString"] = json!(format!("token={}", scene.token(&json!({}))));
+    assert!(is_allowed(&scene.answer(&event)));
+}
+
 #[test]
 fn an_http_api_has_decoded_the_path() {
     let policy = policy();
@@ -325,6 +373,42 @@ fn an_http_api_has_decoded_the_path() {
     // A REST API has not.
     let answer = scene.answer(&request_one(&bearer, "/%61dmin/x"));
     assert_eq!(answer["context"]["code"], "insufficient_scope");
+}
+
+/// `api.example.com/v1/…`, mapped to the stage: the event's path has the base path or the stage in front.
+#[test]
+fn a_base_path_does_not_lead_past_a_rule() {
+    let policy = policy();
+    let mut scene = Scene::new(&[("POSTERN_POLICY", &policy)]);
+    let bearer = format!("Bearer {}", scene.token(&json!({})));
+    let name = json!("api.example.com");
+    for (own, code) in
+        [("/admin/x", "insufficient_scope"), ("/orders", "allowed"), ("/open", "allowed")]
+    {
+        let mut rest = request_one(&bearer, own);
+        rest["path"] = json!(format!("/v1{own}"));
+        rest["requestContext"]["path"] = rest["path"].clone();
+        rest["requestContext"]["domainName"] = name.clone();
+        let mut http_one = rest.clone();
+        http_one["version"] = json!("1.0");
+        let mut http_two = request_two(&bearer, own);
+        http_two["requestContext"]["domainName"] = name.clone();
+        let mut mapped = http_two.clone();
+        mapped["rawPath"] = json!(format!("/v1{own}"));
+        for event in [rest, http_one, http_two, mapped] {
+            assert_eq!(scene.answer(&event)["context"]["code"], code, "{event}");
+        }
+    }
+    // Where the ARN does not tell what is in front, nothing that goes by the path is let in.
+    let mut rest = request_one(&bearer, "/orders");
+    rest["path"] = json!("/v1/orders%20");
+    rest["methodArn"] = json!(format!("{STAGE}GET/orders "));
+    let mut http = request_two(&bearer, "/admin/x");
+    http["requestContext"]["domainName"] = name;
+    http["routeArn"] = json!(format!("{STAGE}$default"));
+    for event in [rest, http] {
+        assert_eq!(scene.answer(&event)["context"]["code"], "path_ambiguous", "{event}");
+    }
 }
 
 #[test]

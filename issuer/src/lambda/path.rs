@@ -15,17 +15,26 @@ const DEFAULT_STAGE: &str = "$default";
 /// they have from AWS, it begins with the stage, unless that is `$default`; behind a name of one's
 /// own it does not, and `/prod/…` is the caller's own path there.
 pub(crate) fn of_http_api(event: &Value, path: &str) -> String {
-    let stage = text(event, &["requestContext", "stage"]).unwrap_or(DEFAULT_STAGE);
-    let rest = path
-        .strip_prefix('/')
-        .and_then(|path| path.strip_prefix(stage))
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    match rest {
-        Some(rest) if stage != DEFAULT_STAGE && is_called_by_its_own_name(event) => {
+    match behind_stage(event, path) {
+        Some(rest) if is_called_by_its_own_name(event) => {
             encoded(if rest.is_empty() { "/" } else { rest })
         }
         _ => encoded(path),
     }
+}
+
+/// Whether a path begins with the stage's name, and the name that the API is called by does not say
+/// whether the caller or AWS has put it there.
+pub(crate) fn may_begin_with_stage(event: &Value, path: &str) -> bool {
+    behind_stage(event, path).is_some() && !is_called_by_its_own_name(event)
+}
+
+/// What follows the stage that a path begins with.
+fn behind_stage<'e>(event: &Value, path: &'e str) -> Option<&'e str> {
+    let stage =
+        text(event, &["requestContext", "stage"]).filter(|stage| *stage != DEFAULT_STAGE)?;
+    let rest = path.strip_prefix('/')?.strip_prefix(stage)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 fn is_called_by_its_own_name(event: &Value) -> bool {

@@ -55,7 +55,11 @@ async fn shop_behind_a_gateway(policy: Option<&Value>) -> Gateway {
     api.route("$default", "api", None).await.unwrap();
     let settings = match policy {
         None => json!({"POSTERN_ISSUER_URL": url, "POSTERN_DOMAIN": "shop"}),
-        Some(policy) => json!({"POSTERN_POLICY": policy.to_string().replace("ISSUER", &url)}),
+        // Paths decide, and one authorizer below wants simple responses all the same.
+        Some(policy) => json!({
+            "POSTERN_POLICY": policy.to_string().replace("ISSUER", &url),
+            "POSTERN_RESPONSE": "simple",
+        }),
     };
     api.postern("authorizer", object(settings)).await.unwrap();
     let service = folder.path().join("service.py");

@@ -34,7 +34,7 @@ pub(crate) const DIFFERENT: &[Different] = &[
     },
     Different {
         why: "the path has a `*`, and the policy that allows it would be a pattern",
-        formats: &[Format::One],
+        formats: &[Format::One, Format::Two],
         outcome: "deny path_ambiguous",
         cases: &["paths/plain-signs"],
     },
@@ -49,6 +49,13 @@ pub(crate) const DIFFERENT: &[Different] = &[
         formats: &[Format::Two],
         outcome: "deny path_ambiguous",
         cases: &["paths/once-percent", "paths/once-percent-and-text", "paths/once-percent-digit"],
+    },
+    Different {
+        why: "where the token alone decides, a refusal for the path's sake would be remembered for the \
+              token, and meet every path",
+        formats: &[Format::One, Format::Two],
+        outcome: "allow",
+        cases: &["paths/ambiguous-in-open-policy"],
     },
     Different {
         why: "an ARN does not say whether its path is decoded",
