@@ -1,13 +1,12 @@
 //! moto: an emulator of AWS that keeps secrets, labels and all, and rotates them.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::{Failure, wait_until, workspace_root};
+use crate::{Failure, aws_tool, wait_until, workspace_root};
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -30,7 +29,7 @@ impl Moto {
     /// When it is not installed, ends or does not listen within 20 s.
     pub async fn start(function_url: &str) -> Result<Self, Failure> {
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for moto"))?;
-        let mut command = Command::new(python()?);
+        let mut command = Command::new(aws_tool("python")?);
         command.arg(workspace_root().join("tests/aws/moto_rotation.py"));
         command.args(["-H", "127.0.0.1", "-p", "0"]).env("PYTHONUNBUFFERED", "1");
         // Whatever account the user has, moto has none to do with.
@@ -58,14 +57,4 @@ fn url_in(log: &str) -> Option<String> {
     let (_, rest) = log.split_once(URL_FOLLOWS)?;
     let (url, _) = rest.split_once('\n')?;
     Some(url.trim().to_owned())
-}
-
-/// The interpreter that moto is installed for: in the folder that `POSTERN_AWS_TOOLS` names, or where
-/// set-up puts it.
-fn python() -> Result<PathBuf, Failure> {
-    let tools = std::env::var_os("POSTERN_AWS_TOOLS");
-    let tools = tools.map_or_else(|| workspace_root().join(".tools/venv/bin"), PathBuf::from);
-    let python = tools.join("python");
-    let missing = "not run: moto is missing (cargo xtask setup)";
-    if python.is_file() { Ok(python) } else { Err(Failure::new(missing)) }
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, http::HeaderName};
 use lambda_runtime::{LambdaEvent, service_fn};
 use postern_issuer::{
-    Clock, DomainName, DynamoDb, Issuer, IssuerUrl, KeySetId, Origin, Ports, SecretsManager, Store,
-    SystemClock, Vault, aws, lambda, router,
+    DomainName, Issuer, IssuerUrl, KeySetId, Origin, Store, SystemClock, Vault, aws::Aws, lambda,
+    router,
 };
 use serde_json::Value;
 use tokio::{join, time::timeout};
@@ -54,12 +54,10 @@ pub(crate) async fn run(initialisation: Initialisation) -> Result<(), lambda_run
         Ok(settings) => settings,
         Err(error) => return Err(initialisation.fail(&error).await),
     };
-    let config = aws::sdk_config().await;
-    let store = Arc::new(DynamoDb::new(&config, settings.table));
-    let vault = Arc::new(SecretsManager::new(&config, settings.secret_prefix));
-    warm_up(store.as_ref(), vault.as_ref()).await;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let issuer = Issuer::new(Ports { store, vault, clock }, settings.url);
+    let aws = Aws::connect(settings.table, settings.secret_prefix).await;
+    let ports = aws.ports(Arc::new(SystemClock));
+    warm_up(ports.store.as_ref(), ports.vault.as_ref()).await;
+    let issuer = Issuer::new(ports, settings.url);
     let router = router(Arc::new(issuer), settings.token_header, &settings.origins);
     lambda_runtime::run(service_fn(move |event| answer(router.clone(), event))).await
 }
