@@ -45,7 +45,7 @@ impl DomainSlots {
     ) -> Option<Self> {
         let (source, fetching) = match keys {
             KeySource::Local(_) => return None,
-            KeySource::Remote(remote) => {
+            KeySource::Remote(remote) | KeySource::Edge(remote) => {
                 (Template::Named(remote.http_uri.clone()), remote.fetching)
             }
             KeySource::Discovered(discovery) => {

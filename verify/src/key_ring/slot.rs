@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     jwk::KeyKinds,
-    jwk_set::{JwkSet, JwkSetError},
+    jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES},
     policy::KeyFetching,
 };
 
@@ -267,7 +267,9 @@ impl Slot {
             source: source.clone(),
             accept,
             if_none_match,
+            authorization: None,
             may_hold_secrets: self.fetching.key_kinds == KeyKinds::WithSecrets,
+            max_bytes: MAX_JWK_SET_BYTES,
         }
     }
 

@@ -41,7 +41,7 @@ fn ring() -> KeyRing {
 }
 
 pub(super) fn only() -> KeySetId {
-    KeySetId { provider: 0, domain: None }
+    KeySetId::new(0, None)
 }
 
 pub(super) fn answer(body: &[u8]) -> Fetched<'_> {
