@@ -29,8 +29,8 @@ pub fn edge_credentials(text: &str) -> Result<Vec<EdgeCredential>, CredentialErr
     credentials.collect()
 }
 
-fn whole(reason: &'static str) -> CredentialError {
-    CredentialError { member: String::new(), reason }
+fn whole(reason: &str) -> CredentialError {
+    CredentialError { member: String::new(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_and_never_quoted() {
         assert_eq!(member(r#"[{"edge": "hidden"}, 1]"#).split('.').next(), Some("[0]"));
-        for text in ["", "[]", "[", "hidden", r#"{"hidden": 1}"#, r#"[{"hidden": 1}]"#, "[hidden]"] {
+        for text in ["", "[]", "[", "hidden", r#"{"hidden": 1}"#, r#"[{"hidden": 1}]"#, "[hidden]"]
+        {
             let error = edge_credentials(text).unwrap_err();
             assert!(!error.to_string().contains("hidden"), "{text}: {error}");
         }

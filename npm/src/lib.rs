@@ -14,8 +14,7 @@ use postern_javascript::{
     FieldCoding, NodeCrypto, NodeSignatures, RequestText, edge_credentials, time,
 };
 use postern_verify::{
-    Decision, Denial, EdgeCredential, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, PolicyError,
-    Verification,
+    Decision, Denial, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, PolicyError, Verification,
 };
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 use zeroize::Zeroizing;
@@ -47,8 +46,6 @@ pub struct JavaScriptGate {
     denial: Denial,
     fetches: Fetches,
     coding: FieldCoding,
-    /// What the edge has from its enrolments.
-    edges: Vec<EdgeCredential>,
 }
 
 #[wasm_bindgen(js_class = Gate)]
@@ -68,11 +65,12 @@ impl JavaScriptGate {
         crypto: Option<NodeCrypto>,
         has_utf8_headers: bool,
     ) -> Result<Self, JsValue> {
-        let edges = edge.map(Zeroizing::new).map(|edge| edge_credentials(&edge)).transpose();
+        let edge = edge.map(Zeroizing::new);
+        let edges = edge.as_deref().map(|edge| edge_credentials(edge)).transpose();
         let edges = edges.map_err(|error| JsValue::from(error.to_string()))?.unwrap_or_default();
         let policy = Policy::parse(policy.as_bytes()).map_err(wrong)?;
         let gate = Gate::new(policy).with_jitter_seed(jitter_seed.to_bits());
-        let mut gate = gate.with_edges(edges.clone()).map_err(wrong)?;
+        let mut gate = gate.with_edges(edges).map_err(wrong)?;
         if let Some(crypto) = crypto {
             gate = gate.with_signatures(Box::new(NodeSignatures::new(crypto, warn)));
         }
@@ -84,7 +82,6 @@ impl JavaScriptGate {
             denial: Denial::TokenMissing,
             fetches: Fetches::default(),
             coding,
-            edges,
         })
     }
 
@@ -205,6 +202,11 @@ impl JavaScriptGate {
     ) -> Option<String> {
         let fields = [etag, cache_control, age];
         self.fetches.end(&mut self.gate, id, status, &fields, body, time(now)?)
+    }
+
+    /// Takes a push of an issuer. Whether it is one.
+    pub fn push(&mut self, token: &str, now: f64) -> bool {
+        time(now).is_some_and(|now| self.gate.push(token.as_bytes(), now).is_ok())
     }
 
     /// When there is next something to fetch without being asked, in milliseconds since the Unix

@@ -120,6 +120,22 @@ impl Gate {
         Ok(self)
     }
 
+    /// Takes a push: an issuer says that there is something new, of keys or of revocations. What is held
+    /// of that is to be fetched at once ([`KeyRing::poll_fetch`]), and once a second at most, however many
+    /// pushes there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] where it is not of an issuer that the edge is enrolled with, for this edge, and of now.
+    pub fn push(&mut self, token: &[u8], now: Duration) -> Result<(), Denial> {
+        self.keys.push(&self.policy, token, now)
+    }
+
+    /// Makes a fetch due of all that is held, as a push of every issuer would.
+    pub fn refresh(&mut self, now: Duration) {
+        self.keys.hear_news(&self.policy, |_| true, now);
+    }
+
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {

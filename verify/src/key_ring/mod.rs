@@ -8,13 +8,17 @@
 //! - [`discovery`] finds a key set through the issuer's configuration.
 //! - [`domains`] holds the key sets of many domains of one provider, and not too many.
 //! - [`allowance`] bounds the fetches that strangers can cause.
+//! - [`copies`] takes answers that other gates of the same edge were given.
+//! - [`news`] is what issuers push.
 //! - [`fetch`] is what the adapter is to fetch, and what came of it.
 
 mod allowance;
+mod copies;
 mod discovery;
 mod domains;
 mod fetch;
 mod freshness;
+mod news;
 mod schedule;
 mod slot;
 
@@ -63,6 +67,8 @@ pub struct KeyRing {
     /// How often keys have been looked at.
     uses: Cell<u64>,
     bundles_refused: u64,
+    /// What the edge has from its enrolments.
+    edges: Vec<Arc<EdgeCredential>>,
 }
 
 #[derive(Debug)]
@@ -90,9 +96,7 @@ impl KeyRing {
         let providers = policy.providers.iter().enumerate();
         Self {
             providers: providers
-                .map(|(index, provider)| {
-                    ProviderKeys::new(index, provider, &[], &mut last_version)
-                })
+                .map(|(index, provider)| ProviderKeys::new(index, provider, &[], &mut last_version))
                 .collect(),
             signatures: Box::new(CoreSignatures),
             unknown_keys: Allowance::of_providers(),
@@ -100,6 +104,7 @@ impl KeyRing {
             last_version,
             uses: Cell::new(0),
             bundles_refused: 0,
+            edges: Vec::new(),
         }
     }
 
@@ -144,6 +149,7 @@ impl KeyRing {
             }
             *keys = ProviderKeys::new(index, provider, &edges, &mut self.last_version);
         }
+        self.edges = edges;
         Ok(self)
     }
 
@@ -180,10 +186,14 @@ impl KeyRing {
             return Ok(KeyUpdate::Ignored);
         }
         let result = self.end_fetch(&fetch.key_set, fetched, sane(now));
+        self.count(&result);
+        result
+    }
+
+    fn count(&mut self, result: &Result<KeyUpdate, FetchError>) {
         if matches!(result, Err(FetchError::Bundle(_))) {
             self.bundles_refused = self.bundles_refused.saturating_add(1);
         }
-        result
     }
 
     fn end_fetch(
