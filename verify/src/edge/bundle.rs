@@ -6,10 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{credential::EdgeCredential, jwe::Jwe};
 use crate::{
-    claims::ClaimRules,
-    denial::Denial,
-    jwk_set::MAX_JWK_SET_BYTES,
-    signature::SignatureVerifier,
+    claims::ClaimRules, denial::Denial, jwk_set::MAX_JWK_SET_BYTES, signature::SignatureVerifier,
     token::UnverifiedToken,
 };
 

@@ -95,9 +95,8 @@ impl EdgeCredential {
         let malformed = "it is not a JSON object of distinct members";
         let parsed = json::parse(document).map_err(|_| CredentialError::new("", malformed))?;
         let parsed = Wiped(parsed);
-        let raw = RawCredential::from_value(&parsed.0).map_err(|error| {
-            CredentialError { member: error.member, reason: error.reason }
-        })?;
+        let raw = RawCredential::from_value(&parsed.0)
+            .map_err(|error| CredentialError { member: error.member, reason: error.reason })?;
         Self::new(raw)
     }
 

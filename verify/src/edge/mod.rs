@@ -13,11 +13,11 @@ mod jwe;
 mod key_agreement;
 mod private_key;
 
-pub(crate) use self::{bundle::MAX_BUNDLE_BYTES, enrolment::Enrolment};
 pub use self::{
     bundle::BundleError,
     credential::{CredentialError, EdgeCredential},
 };
+pub(crate) use self::{bundle::MAX_BUNDLE_BYTES, enrolment::Enrolment};
 
 #[cfg(test)]
 pub(crate) mod forged;
