@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FetchError, Fetched, KeyRing, KeyUpdate, ProviderKeys, sane};
-use crate::key_ring::Fetch;
+use super::{Answer, Fetch, FetchError, Fetched, KeyRing, KeyUpdate, ProviderKeys, sane};
 
 impl KeyRing {
     /// Takes what a store has for a fetch that is under way: an answer of the issuer that came at `at`.
@@ -21,6 +20,11 @@ impl KeyRing {
         now: Duration,
     ) -> Result<KeyUpdate, FetchError> {
         let Fetched::Response { status: 200, .. } = copy else { return Err(FetchError::NoAnswer) };
+        let times = [at.min(now), now].map(sane);
+        if let Some(uri) = &fetch.key_set.status_list {
+            let [at, now] = times;
+            return self.end_list_fetch(fetch, uri, Answer::Copy(copy, at), now);
+        }
         let domain = fetch.key_set.domain.as_deref();
         let slot = self.slot(fetch.key_set.provider, domain);
         if !slot.is_some_and(|slot| slot.is_attempt(fetch.attempt)) {
@@ -28,7 +32,6 @@ impl KeyRing {
         }
         let (seed, now) = (self.seed, sane(now));
         let (signatures, last_version) = (&*self.signatures, &mut self.last_version);
-        let times = [at.min(now), now];
         let result = match self.providers.get_mut(fetch.key_set.provider) {
             Some(ProviderKeys::Remote(slot)) => {
                 slot.take_copy(copy, signatures, times, seed, last_version)
@@ -42,7 +45,7 @@ impl KeyRing {
             }
             _ => Ok(KeyUpdate::Ignored),
         };
-        self.count(&result);
+        self.note(&fetch.key_set, &result, now);
         result
     }
 }

@@ -34,6 +34,7 @@ impl KeyRing {
         now: Duration,
     ) {
         let now = sane(now);
+        self.lists.hear_news(policy, &is_meant, now);
         for (provider, keys) in policy.providers.iter().zip(&mut self.providers) {
             let issuer = provider.claim_rules.issuer.as_deref().unwrap_or_default();
             match keys {

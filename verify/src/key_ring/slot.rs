@@ -28,10 +28,10 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 /// clock, the host still counts from the time before.
 pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
-const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+pub(super) const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
 /// How often news of the issuer make for a fetch: whoever has seen one can repeat it.
-const NEWS_COOLDOWN: Duration = Duration::from_secs(1);
+pub(super) const NEWS_COOLDOWN: Duration = Duration::from_secs(1);
 
 const ACCEPT_CONFIGURATION: &str = "application/json";
 
@@ -160,6 +160,11 @@ impl Slot {
     pub(super) fn version_at_hand(&self, now: Duration) -> Option<u64> {
         let held = self.usable(now)?;
         (!self.is_lapsed(held, now)).then_some(held.version)
+    }
+
+    /// The keys that may vouch for something now, whatever has to be asked for first.
+    pub(super) fn keys(&self, now: Duration) -> Option<&JwkSet> {
+        self.usable(now).map(|held| &held.keys)
     }
 
     fn without_keys(&self, may_ask: bool, now: Duration) -> KeysAtHand<'_> {
@@ -383,6 +388,9 @@ impl Slot {
     ) -> Result<KeyUpdate, FetchError> {
         if self.source.asking().is_some() {
             return self.end_fetch(copy, signatures, at, seed, last_version);
+        }
+        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
+            return Err(FetchError::NoAnswer);
         }
         let update = self.take(copy, signatures, now, last_version)?;
         (self.in_flight_since, self.last_attempt) = (None, Some(at));
