@@ -41,7 +41,8 @@ pub enum Decision<'r> {
     Allow(Forward<'r>),
     /// Answer in the upstream's stead.
     Deny(Box<Denied>),
-    /// These keys have to be fetched first ([`KeyRing::demand`]); decide again when they have been.
+    /// These keys, or this status list, have to be fetched first ([`KeyRing::demand`]); decide again
+    /// when they have been.
     AwaitKeys(KeySetId),
 }
 
@@ -120,6 +121,22 @@ impl Gate {
         Ok(self)
     }
 
+    /// Takes a push: an issuer says that there is something new, of keys or of revocations. What is held
+    /// of that is to be fetched at once ([`KeyRing::poll_fetch`]), and once a second at most, however many
+    /// pushes there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] where it is not of an issuer that the edge is enrolled with, for this edge, and of now.
+    pub fn push(&mut self, token: &[u8], now: Duration) -> Result<(), Denial> {
+        self.keys.push(&self.policy, token, now)
+    }
+
+    /// Makes a fetch due of all that is held, as a push of every issuer would.
+    pub fn refresh(&mut self, now: Duration) {
+        self.keys.hear_news(&self.policy, |_| true, now);
+    }
+
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
@@ -159,7 +176,9 @@ impl Gate {
     #[must_use]
     pub fn counters(&self) -> Counters {
         let bundles_refused = self.keys.bundles_refused();
-        Counters { bundles_refused, cache: self.verified.counters(), ..self.counters }
+        let (lists_refused, stale_status) = self.keys.status_counters();
+        let cache = self.verified.counters();
+        Counters { bundles_refused, cache, lists_refused, stale_status, ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.
@@ -173,7 +192,8 @@ impl Gate {
     }
 
     /// Decides as [`Gate::decide`] does on a request that cannot wait, or no longer: in place of
-    /// [`Decision::AwaitKeys`], its rule's answer to [`Denial::KeysUnavailable`].
+    /// [`Decision::AwaitKeys`], its rule's answer to [`Denial::KeysUnavailable`] or
+    /// [`Denial::StatusUnavailable`].
     #[must_use]
     pub fn decide_at_once<'r>(&mut self, request: &Request<'r>, now: Duration) -> Decision<'r> {
         let decision = self.judge(request, now, false);
@@ -208,7 +228,7 @@ impl Gate {
             // A trial holds nobody up for whom another rule decides.
             Some((demand, (Verdict::Await(key_set), found, failures))) => {
                 keys.demand(&key_set, now);
-                let denial = Denial::KeysUnavailable { retry_after: Duration::ZERO };
+                let denial = unavailable(&key_set);
                 Some((demand, (Verdict::Failed(denial), found, failures)))
             }
             trial => trial,
@@ -269,6 +289,15 @@ fn report<'p>(demand: &Demand<'p>, verdict: &Verdict<'_>) -> Option<(&'p str, Re
         Verdict::Satisfied { .. } | Verdict::Await(_) => None,
     };
     Some((rule.report_header.as_deref()?, Report { rule: rule.name.clone(), code }))
+}
+
+/// What a request fails with that does not wait for these keys, or this status list.
+fn unavailable(key_set: &KeySetId) -> Denial {
+    let retry_after = Duration::ZERO;
+    match key_set.status_list {
+        Some(_) => Denial::StatusUnavailable { retry_after },
+        None => Denial::KeysUnavailable { retry_after },
+    }
 }
 
 /// Where only a rule on trial speaks of a request, it is let through, and its tokens stay where

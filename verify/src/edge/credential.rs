@@ -155,7 +155,9 @@ impl EdgeCredential {
         self.issuers.iter().map(String::as_str)
     }
 
-    pub(super) fn id(&self) -> &str {
+    /// What the issuer knows the edge by. Not a secret.
+    #[must_use]
+    pub fn id(&self) -> &str {
         &self.id
     }
 

@@ -28,7 +28,10 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 /// clock, the host still counts from the time before.
 pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
-const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+pub(super) const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+
+/// How often news of the issuer make for a fetch: whoever has seen one can repeat it.
+pub(super) const NEWS_COOLDOWN: Duration = Duration::from_secs(1);
 
 const ACCEPT_CONFIGURATION: &str = "application/json";
 
@@ -71,6 +74,8 @@ pub(super) struct Slot {
     used: Cell<u64>,
     /// When a tick was last asked for because the fetch is overdue.
     nudged: Option<Duration>,
+    /// The issuer has said that there is something new, since the fetch began that is under way.
+    has_news: bool,
     salt: u64,
 }
 
@@ -118,6 +123,7 @@ impl Slot {
             wanted: Cell::new(false),
             used: Cell::new(0),
             nudged: None,
+            has_news: false,
             salt,
         }
     }
@@ -154,6 +160,11 @@ impl Slot {
     pub(super) fn version_at_hand(&self, now: Duration) -> Option<u64> {
         let held = self.usable(now)?;
         (!self.is_lapsed(held, now)).then_some(held.version)
+    }
+
+    /// The keys that may vouch for something now, whatever has to be asked for first.
+    pub(super) fn keys(&self, now: Duration) -> Option<&JwkSet> {
+        self.usable(now).map(|held| &held.keys)
     }
 
     fn without_keys(&self, may_ask: bool, now: Duration) -> KeysAtHand<'_> {
@@ -361,7 +372,53 @@ impl Slot {
             }
             _ => self.fail(chance, now),
         }
+        self.heed_news();
         result
+    }
+
+    /// Takes what another gate was answered at the first of two times; the second is now. What brings no
+    /// keys leaves the fetch under way.
+    pub(super) fn take_copy(
+        &mut self,
+        copy: Fetched<'_>,
+        signatures: &dyn SignatureVerifier,
+        [at, now]: [Duration; 2],
+        seed: u64,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, FetchError> {
+        if self.source.asking().is_some() {
+            return self.end_fetch(copy, signatures, at, seed, last_version);
+        }
+        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
+            return Err(FetchError::NoAnswer);
+        }
+        let update = self.take(copy, signatures, now, last_version)?;
+        (self.in_flight_since, self.last_attempt) = (None, Some(at));
+        self.attempts += 1;
+        self.failures = 0;
+        let chance = Chance::new(seed, self.salt, self.attempts);
+        if let Some(held) = &mut self.held {
+            held.confirmed = at;
+            self.next_attempt = at + schedule::refresh_after(held.lifetime, chance);
+        }
+        self.heed_news();
+        Ok(update)
+    }
+
+    /// Makes a fetch due, soon: there is something new. One that is under way may have been answered
+    /// before that.
+    pub(super) fn hear_news(&mut self, now: Duration) {
+        self.has_news = true;
+        if !self.is_in_flight(now) {
+            self.heed_news();
+        }
+    }
+
+    fn heed_news(&mut self) {
+        if std::mem::take(&mut self.has_news) {
+            let soon = self.last_attempt.map_or(Duration::ZERO, |last| last + NEWS_COOLDOWN);
+            self.next_attempt = self.next_attempt.min(soon);
+        }
     }
 
     /// Takes a document that nobody had to fetch.
@@ -440,6 +497,11 @@ impl Slot {
                 held.max_age = cache_control.and_then(freshness::max_age);
             }
             if status == 200 {
+                let newest = match &self.access {
+                    Access::Edge(enrolment) => Some(enrolment.newest()),
+                    Access::Anyone | Access::Nobody => None,
+                };
+                let etag = etag.filter(|etag| newest.is_none_or(|newest| is_of(etag, newest)));
                 held.etag = etag.map(<[u8]>::to_vec);
             }
             let lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
@@ -501,6 +563,13 @@ impl Slot {
         });
         Ok(update)
     }
+}
+
+/// Whether the `ETag` of a bundle, which nobody signs, is one of this sequence number: else the issuer
+/// would be told of keys that are not held, and would leave those that are as they are.
+fn is_of(etag: &[u8], sequence: u64) -> bool {
+    let number = etag.strip_prefix(b"\"").and_then(|rest| rest.split(|byte| *byte == b'.').next());
+    number == Some(sequence.to_string().as_bytes())
 }
 
 /// The document can be a secret.
