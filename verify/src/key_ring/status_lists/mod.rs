@@ -440,3 +440,6 @@ fn read(
 fn is_for_want_of_keys(error: &StatusListError) -> bool {
     matches!(error, StatusListError::Token(Denial::KeyUnknown))
 }
+
+#[cfg(test)]
+mod tests;
