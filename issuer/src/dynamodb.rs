@@ -9,6 +9,9 @@
 //! | `id#<id>` | `id` | whose id that is |
 //! | `user#shop#ada` | `session#<id>` | a session |
 //! | `failures#shop#<hash of the name>` | `failures` | failed logins |
+//! | `edges` | `edge#<id>` | an edge |
+//! | `edges` | `name#envoy-eu` | which edge is called that, if any |
+//! | `contacts#shop` | `<id of an edge>#<instance>` | when a process of an edge last asked for keys |
 //! | `ready` | `ready` | what a try of the storage writes |
 //!
 //! There is no index and nothing is scanned. Every read is a consistent one. Every race is decided
@@ -18,6 +21,7 @@
 
 mod creation;
 mod domains;
+mod edges;
 mod failures;
 mod item;
 mod keys;
@@ -40,6 +44,7 @@ use crate::{
     account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    edge::{Contact, Edge, EdgeId, EdgeName},
     failed_logins::LoginFailures,
     session::{EndReason, RefreshHash, Session},
     store::{Store, StoreError},
@@ -180,6 +185,30 @@ impl Store for DynamoDb {
 
     async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError> {
         self.table.delete(keys::failures(account)).await
+    }
+
+    async fn create_edge(&self, edge: &Edge) -> Result<(), StoreError> {
+        edges::insert(&self.table, edge).await
+    }
+
+    async fn edge(&self, id: &EdgeId) -> Result<Option<Edge>, StoreError> {
+        edges::find(&self.table, id).await
+    }
+
+    async fn edges(&self) -> Result<Vec<Edge>, StoreError> {
+        edges::enrolled(&self.table).await
+    }
+
+    async fn remove_edge(&self, name: &EdgeName, now: Timestamp) -> Result<bool, StoreError> {
+        edges::remove(&self.table, name, now).await
+    }
+
+    async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError> {
+        edges::record(&self.table, contact).await
+    }
+
+    async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError> {
+        edges::contacts(&self.table, domain).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! What the issuer does for its users: login, refresh, status, logout.
 
+mod contacts;
+mod edge_keys;
 mod login;
 mod readiness;
 mod refresh;
@@ -8,11 +10,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use self::readiness::Readiness;
+pub(crate) use self::edge_keys::{EdgeKeys, EdgeRefusal};
+use self::{contacts::WrittenContacts, readiness::Readiness};
 use crate::{
     administration::Ports,
     clock::Timestamp,
     domain::{Domain, DomainName},
+    edge::EdgeCounts,
     issuer_url::IssuerUrl,
     key::KeyError,
     key_set::{KeySet, Publication},
@@ -32,6 +36,8 @@ pub struct Issuer {
     url: IssuerUrl,
     passwords: PasswordChecks,
     readiness: Readiness,
+    contacts: WrittenContacts,
+    edge_counts: EdgeCounts,
 }
 
 /// What `/status` says of a token whose signature is right.
@@ -155,7 +161,14 @@ impl Issuer {
     /// An issuer on `ports`, known by `url`.
     #[must_use]
     pub fn new(ports: Ports, url: IssuerUrl) -> Self {
-        Self { ports, url, passwords: PasswordChecks::new(), readiness: Readiness::default() }
+        Self {
+            ports,
+            url,
+            passwords: PasswordChecks::new(),
+            readiness: Readiness::default(),
+            contacts: WrittenContacts::default(),
+            edge_counts: EdgeCounts::default(),
+        }
     }
 
     /// How a token of ours stands.
@@ -217,6 +230,14 @@ impl Issuer {
         };
         let published = key_set.publish(domain.settings.jwks_max_age, self.ports.clock.now());
         published.map(Some).map_err(|_| Failure::Publication)
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    pub(crate) fn edge_counts(&self) -> &EdgeCounts {
+        &self.edge_counts
     }
 
     #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Both storage ports on one SQLite file: the embedded default.
 
 mod domains;
+mod edges;
 mod erasure;
 mod key_sets;
 mod schema;
@@ -27,6 +28,7 @@ use crate::{
     account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    edge::{Contact, Edge, EdgeId, EdgeName},
     failed_logins::{FailedLogins, LoginFailures},
     key_set::KeySet,
     session::{EndReason, RefreshHash, Session},
@@ -236,6 +238,39 @@ impl Store for Sqlite {
         Ok(())
     }
 
+    async fn create_edge(&self, edge: &Edge) -> Result<(), StoreError> {
+        let edge = edge.clone();
+        self.write(move |connection| edges::insert(connection, &edge)).await
+    }
+
+    async fn edge(&self, id: &EdgeId) -> Result<Option<Edge>, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| edges::find(connection, &id)).await
+    }
+
+    async fn edges(&self) -> Result<Vec<Edge>, StoreError> {
+        self.read(edges::enrolled).await
+    }
+
+    async fn remove_edge(&self, name: &EdgeName, now: Timestamp) -> Result<bool, StoreError> {
+        let name = name.clone();
+        self.write(move |connection| edges::remove(connection, &name, now)).await
+    }
+
+    async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError> {
+        let contact = contact.clone();
+        self.write(move |connection| {
+            edges::clear_old(connection, contact.at)?;
+            edges::record(connection, &contact)
+        })
+        .await
+    }
+
+    async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| edges::contacts(connection, &domain)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.read(schema::probe_reading).await?;
         self.write(|connection| schema::probe_writing(connection)).await
@@ -392,8 +427,8 @@ mod tests {
         let (folder, sqlite) = open();
         sqlite.writer.blocking_lock().pragma_update(None, "user_version", 99).unwrap();
         let ready = tokio::runtime::Runtime::new().unwrap().block_on(sqlite.ready());
-        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 2 })));
+        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 3 })));
         let reopened = Sqlite::open(&folder.path().join("data"));
-        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 2 })));
+        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 3 })));
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    edge::{Contact, Edge, EdgeId, EdgeName},
     failed_logins::LoginFailures,
     session::{EndReason, RefreshHash, Session},
     user::{PasswordHash, User, Username},
@@ -114,6 +115,24 @@ pub trait Store: Send + Sync {
 
     /// Forgets the failed logins of an account.
     async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// Adds an edge, or fails with [`StoreError::AlreadyExists`] when one of that name is enrolled.
+    async fn create_edge(&self, edge: &Edge) -> Result<(), StoreError>;
+
+    /// The edge of that id, even if it was removed.
+    async fn edge(&self, id: &EdgeId) -> Result<Option<Edge>, StoreError>;
+
+    /// All edges that are enrolled, by name.
+    async fn edges(&self) -> Result<Vec<Edge>, StoreError>;
+
+    /// Removes the edge of that name, which is free again. Answers whether there was one.
+    async fn remove_edge(&self, name: &EdgeName, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts a contact in the place of the earlier one of that process of that edge with that domain.
+    async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError>;
+
+    /// The last contact of each process with a domain within a week at least, by edge and process.
+    async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError>;
 
     /// Fails unless the storage can be read from and written to. A write must get as far as
     /// those of the other methods do.

@@ -3,7 +3,12 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::item::{Item, text};
-use crate::{account::Account, domain::DomainName, user::Username};
+use crate::{
+    account::Account,
+    domain::DomainName,
+    edge::{Contact, EdgeId, EdgeName},
+    user::Username,
+};
 
 pub(super) const PARTITION: &str = "pk";
 pub(super) const SORT: &str = "sk";
@@ -72,6 +77,31 @@ pub(super) fn sessions(domain: &DomainName, username: &Username) -> Listing {
 pub(super) fn failures(account: &Account) -> Key {
     let name = Base64UrlUnpadded::encode_string(account.name_hash());
     Key::new(format!("failures#{}#{name}", account.domain), "failures")
+}
+
+pub(super) fn edge(id: &EdgeId) -> Key {
+    Key::new("edges", format!("edge#{}", id.as_str()))
+}
+
+pub(super) fn edge_name(name: &EdgeName) -> Key {
+    Key::new("edges", format!("name#{name}"))
+}
+
+pub(super) fn edge_names() -> Listing {
+    Listing { partition: "edges".to_owned(), prefix: "name#" }
+}
+
+pub(super) fn contact(contact: &Contact) -> Key {
+    let entry = format!("{}#{}", contact.edge.as_str(), contact.instance);
+    contact_entry(&contact.domain, &entry)
+}
+
+pub(super) fn contact_entry(domain: &DomainName, entry: &str) -> Key {
+    Key::new(format!("contacts#{domain}"), entry)
+}
+
+pub(super) fn contacts(domain: &DomainName) -> Listing {
+    Listing { partition: format!("contacts#{domain}"), prefix: "" }
 }
 
 pub(super) fn ready() -> Key {

@@ -1,6 +1,7 @@
 //! The routes, driven without a socket, on a real database, in virtual time.
 
 mod cors;
+mod edges;
 mod foreign_passwords;
 mod key_set;
 mod login;

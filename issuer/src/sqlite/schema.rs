@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::edges;
 use crate::store::StoreError;
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE domains (
@@ -56,12 +57,15 @@ CREATE TABLE key_sets (
 const LEAST_GENERATION: &str =
     "ALTER TABLE domains ADD COLUMN least_generation INTEGER NOT NULL DEFAULT 1;";
 
+/// What brings a file from each version to the next one.
+const STEPS: [&str; 3] = [TABLES, LEAST_GENERATION, edges::TABLES];
+
 /// Brings the file up to [`VERSION`].
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // Two processes may open a new file at once: the second one waits, then finds it done.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;
-    for step in [TABLES, LEAST_GENERATION].iter().skip(usize::try_from(version).unwrap_or(0)) {
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         transaction.execute_batch(step)?;
     }
     if version < VERSION {

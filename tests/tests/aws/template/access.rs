@@ -186,9 +186,9 @@ fn rotation_reaches_domains_and_secrets_that_name_it_only() {
     );
 }
 
-/// Whoever takes the function over must not be able to bring a withdrawn key back.
+/// Whoever takes the function over must not be able to bring a withdrawn key back, nor to enrol an edge.
 #[test]
-fn the_issuer_writes_to_no_domain() {
+fn the_issuer_writes_to_no_domain_and_to_no_edge() {
     let template = service();
     let role = template.resource("ApiRole");
     for statement in statements(&role) {
@@ -196,7 +196,8 @@ fn the_issuer_writes_to_no_domain() {
         if calls.iter().all(|call| !call.starts_with("dynamodb:") || call.ends_with("GetItem")) {
             continue;
         }
-        let own = json!({ "dynamodb:LeadingKeys": ["user#*", "failures#*", "ready"] });
+        let own =
+            json!({ "dynamodb:LeadingKeys": ["user#*", "failures#*", "contacts#*", "ready"] });
         assert_eq!(statement["Condition"], json!({ "ForAllValues:StringLike": own }));
     }
 }
