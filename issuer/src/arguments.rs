@@ -53,10 +53,10 @@ pub(crate) enum Command {
 /// The commands that stand on the data.
 #[derive(Subcommand)]
 pub(crate) enum StoredCommand {
-    /// Create and list domains.
+    /// Create and list domains, and end their sessions.
     #[command(subcommand)]
     Domain(DomainCommand),
-    /// Create, list and disable users.
+    /// Create, list and disable users, and end their sessions.
     #[command(subcommand)]
     User(UserCommand),
     /// List, rotate and export a domain's keys.
@@ -81,6 +81,8 @@ pub(crate) enum DomainCommand {
     Create(CreateDomain),
     /// List all domains.
     List,
+    /// End all sessions of a domain. Its users may log in again.
+    EndSessions { domain: DomainName },
 }
 
 #[derive(Args)]
@@ -125,6 +127,8 @@ pub(crate) enum UserCommand {
     List { domain: DomainName },
     /// Disable a user and end all sessions of theirs.
     Disable(UserOfDomain),
+    /// End all sessions of a user, who may log in again.
+    EndSessions(UserOfDomain),
 }
 
 #[derive(Args)]

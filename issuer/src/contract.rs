@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a contract test fails by panicking")]
 
+mod status;
+
 use std::sync::Arc;
 
 use crate::{
@@ -35,7 +37,8 @@ pub async fn store(store: Arc<dyn Store>) {
     one_racer_wins(Arc::clone(&store)).await;
     disabling_ends_sessions(&*store).await;
     one_new_password_hash_wins(&*store).await;
-    failed_logins_are_counted(store).await;
+    failed_logins_are_counted(Arc::clone(&store)).await;
+    status::status(store).await;
 }
 
 /// Holds a vault to its port's promises.

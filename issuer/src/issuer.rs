@@ -3,10 +3,11 @@
 mod login;
 mod readiness;
 mod refresh;
+mod status_list;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{time::sleep, try_join};
 
 use self::readiness::Readiness;
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     key_set::{KeySet, Publication},
     password::{PasswordChecks, PasswordError},
     session::{EndReason, RefreshToken, Session},
+    status_list::Shelf,
     store::StoreError,
     token::{IssuedToken, mint},
     verification::{self, Claimed, OwnToken},
@@ -32,6 +34,7 @@ pub struct Issuer {
     url: IssuerUrl,
     passwords: PasswordChecks,
     readiness: Readiness,
+    lists: Shelf,
 }
 
 /// What `/status` says of a token whose signature is right.
@@ -155,7 +158,8 @@ impl Issuer {
     /// An issuer on `ports`, known by `url`.
     #[must_use]
     pub fn new(ports: Ports, url: IssuerUrl) -> Self {
-        Self { ports, url, passwords: PasswordChecks::new(), readiness: Readiness::default() }
+        let (passwords, readiness) = (PasswordChecks::new(), Readiness::default());
+        Self { ports, url, passwords, readiness, lists: Shelf::default() }
     }
 
     /// How a token of ours stands.
@@ -284,9 +288,14 @@ impl Issuer {
         let Ok(username) = token.username.parse() else {
             return Err(Refusal::Session);
         };
-        let session = self.ports.store.session(&domain.name, &username, &token.session).await?;
+        let store = &self.ports.store;
+        let (session, not_before) = try_join!(
+            store.session(&domain.name, &username, &token.session),
+            store.not_before_of(&domain.name, &token.subject),
+        )?;
         let session = session.filter(|session| session.user_id == token.subject);
         match session {
+            Some(session) if session.created_at < not_before => Err(Refusal::Session),
             Some(session) if session.is_alive(*now) => Ok(session),
             Some(session) if session.ended.is_none() => Err(Refusal::SessionExpired),
             _ => Err(Refusal::Session),

@@ -7,6 +7,7 @@ mod login;
 mod refresh;
 mod routes;
 mod stale_keys;
+mod status_list;
 mod token_routes;
 
 use axum::{
