@@ -239,6 +239,46 @@ impl Ports {
         }
     }
 
+    /// Ends all sessions of a user, who may log in again.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or user, or a storage failure.
+    pub async fn end_sessions_of_user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+    ) -> Result<(), AdministrationError> {
+        self.domain(domain).await?;
+        let user = self.store.user(domain, username).await?;
+        let unknown = || AdministrationError::UnknownUser(domain.clone(), username.clone());
+        let user = user.ok_or_else(unknown)?;
+        self.end_sessions(domain, Some(&user.id)).await
+    }
+
+    /// Ends all sessions of a domain, whose users may log in again.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or a storage failure.
+    pub async fn end_sessions_of_domain(
+        &self,
+        domain: &DomainName,
+    ) -> Result<(), AdministrationError> {
+        self.domain(domain).await?;
+        self.end_sessions(domain, None).await
+    }
+
+    /// What was issued in this very second is to end, too.
+    async fn end_sessions(
+        &self,
+        domain: &DomainName,
+        subject: Option<&str>,
+    ) -> Result<(), AdministrationError> {
+        let at = self.clock.now().plus(1);
+        Ok(self.store.raise_not_before(domain, subject, at).await?)
+    }
+
     /// A domain's key set, and the moment it was read at.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::edges;
 use crate::store::StoreError;
 
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE domains (
@@ -57,8 +57,34 @@ CREATE TABLE key_sets (
 const LEAST_GENERATION: &str =
     "ALTER TABLE domains ADD COLUMN least_generation INTEGER NOT NULL DEFAULT 1;";
 
+/// Version 4: places in status lists, and from when on tokens count. The empty subject stands for all
+/// users of the domain.
+const STATUS: &str = "
+CREATE TABLE status_counters (
+    domain TEXT PRIMARY KEY REFERENCES domains (name),
+    place_key BLOB NOT NULL,
+    allocated INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE not_before (
+    domain TEXT NOT NULL REFERENCES domains (name),
+    subject TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (domain, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX not_before_by_time ON not_before (domain, at);
+
+ALTER TABLE sessions ADD COLUMN status_list INTEGER;
+ALTER TABLE sessions ADD COLUMN status_index INTEGER;
+
+CREATE INDEX revocations ON sessions (domain, status_list, ended_at, status_index)
+    WHERE ended_at IS NOT NULL;
+";
+
 /// What brings a file from each version to the next one.
-const STEPS: [&str; 3] = [TABLES, LEAST_GENERATION, edges::TABLES];
+const STEPS: [&str; 4] = [TABLES, LEAST_GENERATION, edges::TABLES, STATUS];
 
 /// Brings the file up to [`VERSION`].
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -183,7 +183,8 @@ impl KeyRing {
     pub fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {
         let now = sane(now);
         let (providers, seed) = (self.providers.iter_mut().enumerate(), self.seed);
-        let keys = providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, seed, now));
+        let keys =
+            providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, seed, now));
         keys.or_else(|| self.lists.poll_fetch(now))
     }
 
