@@ -3,11 +3,9 @@
 //!
 //! - [`RequestText`] reads a request that JavaScript hands over.
 //! - [`forward_text`] and [`answer_text`] write down what JavaScript is to do.
-//! - [`edge_credentials`] reads what the enrolment of an edge printed.
 //! - [`NodeSignatures`] checks signatures with `node:crypto`, where the host has that.
 
 mod crypto;
-mod edges;
 #[cfg(target_family = "wasm")]
 mod entropy;
 mod orders;
@@ -17,7 +15,6 @@ use std::time::Duration;
 
 pub use crate::{
     crypto::{NodeCrypto, NodeSignatures},
-    edges::edge_credentials,
     orders::{answer_text, forward_text},
     text::{FieldCoding, RequestText},
 };

@@ -1,7 +1,6 @@
 //! What the Worker's variables and bindings say. They are read here and nowhere else.
 
 use js_sys::{Function, JSON, Reflect};
-use postern_javascript::edge_credentials;
 use postern_verify::EdgeCredential;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{AnalyticsEngineDataset, Env, kv::KvStore};
@@ -93,7 +92,7 @@ fn edges(env: &Env) -> Result<Vec<EdgeCredential>, String> {
     let text = value.as_string().map(Zeroizing::new);
     let text =
         text.ok_or_else(|| format!("{EDGE}: it is no secret (`wrangler secret put {EDGE}`)"))?;
-    edge_credentials(&text).map_err(|error| format!("{EDGE}: {error}"))
+    EdgeCredential::parse_all(text.as_bytes()).map_err(|error| format!("{EDGE}: {error}"))
 }
 
 fn required(env: &Env, name: &str) -> Result<String, String> {

@@ -26,6 +26,8 @@ use crate::{
 const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// How often requests are counted in Analytics Engine.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// To its issuers, a Worker is one process: its isolates come and go, and share what they are answered.
+const INSTANCE: u64 = 0;
 /// How long stores may be being filled, at the most.
 const FILLING: Duration = Duration::from_secs(30);
 /// What a request is told that the gate itself failed.
@@ -62,6 +64,7 @@ impl Station {
         let is_service = |name: &str| settings.services.iter().any(|service| service == name);
         let origins = Origins::parse(&settings.origins, &policy, is_service)?;
         let gate = Gate::new(policy).with_jitter_seed(js_sys::Math::random().to_bits());
+        let gate = gate.with_shared_instance(INSTANCE);
         let gate = gate.with_edges(settings.edges.clone());
         let mut gate = gate.map_err(|error| format!("{name}: {error}"))?;
         if let Some(crypto) = crypto.clone() {

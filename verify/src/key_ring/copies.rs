@@ -1,10 +1,30 @@
-//! Answers of an issuer that were kept by another gate of the same edge, in a store that they share.
+//! Rings of one edge that know nothing of each other, but for a store that they share: of what the issuer
+//! answered to one of them, the others take copies.
 
 use std::time::Duration;
 
 use super::{Answer, Fetch, FetchError, Fetched, KeyRing, KeyUpdate, ProviderKeys, sane};
 
+/// Which of an edge's processes a ring is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instance {
+    pub(super) number: u64,
+    /// Whether rings in other places go by the same number.
+    pub(super) is_shared: bool,
+}
+
 impl KeyRing {
+    /// The same ring, as one of several that this number stands for, and that know nothing of each other
+    /// but for the copies that they share ([`KeyRing::handle_copy`]).
+    ///
+    /// What an edge tells its issuer to hold, all of it has to hold: the issuer begins to sign with a key
+    /// when it has heard that. So such a ring tells of a bundle only after as much time as it takes until
+    /// no other uses an older one: its lifetime, and twice what a fetch may take.
+    #[must_use]
+    pub fn with_shared_instance(self, number: u64) -> Self {
+        Self { instance: Some(number), shares_instance: true, ..self }
+    }
+
     /// Takes what a store has for a fetch that is under way: an answer of the issuer that came at `at`.
     /// It is held to what an answer is held to, and is as old as that. One that brings nothing changes
     /// nothing, and the fetch is still to be made.

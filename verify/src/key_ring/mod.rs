@@ -11,6 +11,7 @@
 //! - [`copies`] takes answers that other gates of the same edge were given.
 //! - [`news`] is what issuers push.
 //! - [`status_lists`] holds the lists that say which tokens have been revoked.
+//! - [`sharing`] is for rings that share what they fetch.
 //! - [`fetch`] is what the adapter is to fetch, and what came of it.
 
 mod allowance;
@@ -21,6 +22,7 @@ mod fetch;
 mod freshness;
 mod news;
 mod schedule;
+mod sharing;
 mod slot;
 mod status_lists;
 
@@ -30,6 +32,7 @@ pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, 
 pub(crate) use self::status_lists::StatusAtHand;
 use self::{
     allowance::Allowance,
+    copies::Instance,
     discovery::Source,
     domains::DomainSlots,
     slot::{Access, Slot},
@@ -78,6 +81,10 @@ pub struct KeyRing {
     /// What made-up key ids may cost at the providers without domains.
     unknown_keys: Allowance,
     seed: u64,
+    /// Which of an edge's processes asks, where that is another number.
+    instance: Option<u64>,
+    /// Whether other rings go by it, of which this one knows nothing.
+    shares_instance: bool,
     /// The last version that was given to a key set.
     last_version: u64,
     /// How often keys have been looked at.
@@ -118,6 +125,8 @@ impl KeyRing {
             signatures: Box::new(CoreSignatures),
             unknown_keys: Allowance::of_providers(),
             seed: 0,
+            instance: None,
+            shares_instance: false,
             last_version,
             uses: Cell::new(0),
             bundles_refused: 0,
@@ -182,9 +191,13 @@ impl KeyRing {
     /// The next fetch that is due, if any. The fetch counts as under way from here on.
     pub fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {
         let now = sane(now);
-        let (providers, seed) = (self.providers.iter_mut().enumerate(), self.seed);
+        let instance = Instance {
+            number: self.instance.unwrap_or(self.seed),
+            is_shared: self.shares_instance,
+        };
+        let providers = self.providers.iter_mut().enumerate();
         let keys =
-            providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, seed, now));
+            providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, instance, now));
         keys.or_else(|| self.lists.poll_fetch(now))
     }
 
@@ -435,14 +448,19 @@ impl ProviderKeys {
         Self::Remote(Box::new(Slot::new(source, access, fetching, false, salt)))
     }
 
-    fn poll_fetch(&mut self, provider: ProviderIndex, seed: u64, now: Duration) -> Option<Fetch> {
+    fn poll_fetch(
+        &mut self,
+        provider: ProviderIndex,
+        instance: Instance,
+        now: Duration,
+    ) -> Option<Fetch> {
         match self {
             Self::Remote(slot) if slot.is_due(now) => {
-                Some(slot.begin_fetch(KeySetId::new(provider, None), seed, now))
+                Some(slot.begin_fetch(KeySetId::new(provider, None), instance, now))
             }
             Self::Domains(domains) => {
                 let (domain, slot) = domains.slots_mut().find(|(_, slot)| slot.is_due(now))?;
-                Some(slot.begin_fetch(KeySetId::new(provider, Some(domain)), seed, now))
+                Some(slot.begin_fetch(KeySetId::new(provider, Some(domain)), instance, now))
             }
             _ => None,
         }

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     KeysAtHand, NEVER,
+    copies::Instance,
     discovery::{Source, Step},
     fetch::{ACCEPT_BUNDLE, ACCEPT_KEYS, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
     freshness,
@@ -88,6 +89,8 @@ struct HeldSet {
     max_age: Option<Duration>,
     confirmed: Duration,
     lifetime: Duration,
+    /// When the first of its bundles came.
+    since: Duration,
     /// From when on it is of no use, whatever the issuer says of it meanwhile.
     end: Option<Duration>,
 }
@@ -302,8 +305,13 @@ impl Slot {
         }
     }
 
-    /// `seed` is the ring's: it tells the issuer which of an edge's processes asks.
-    pub(super) fn begin_fetch(&mut self, key_set: KeySetId, seed: u64, now: Duration) -> Fetch {
+    /// `instance` is the ring's: it tells the issuer which of an edge's processes asks.
+    pub(super) fn begin_fetch(
+        &mut self,
+        key_set: KeySetId,
+        instance: Instance,
+        now: Duration,
+    ) -> Fetch {
         if self.in_flight_since.replace(now).is_some() {
             self.failures = self.failures.saturating_add(1); // the one before was lost
         }
@@ -319,7 +327,11 @@ impl Slot {
         let held_etag = held.and_then(|held| held.etag.clone());
         let (accept_keys, authorization, max_bytes) = match &self.access {
             Access::Edge(enrolment) => {
-                let authorization = enrolment.authorization(seed, held_etag.as_deref(), now);
+                let is_known = |held: &&HeldSet| {
+                    !instance.is_shared || now >= held.since + self.time_to_spread()
+                };
+                let told = held.filter(is_known).and_then(|held| held.etag.as_deref());
+                let authorization = enrolment.authorization(instance.number, told, now);
                 (ACCEPT_BUNDLE, authorization, MAX_BUNDLE_BYTES)
             }
             Access::Anyone | Access::Nobody => (ACCEPT_KEYS, None, MAX_JWK_SET_BYTES),
@@ -341,6 +353,12 @@ impl Slot {
             may_hold_secrets,
             max_bytes,
         }
+    }
+
+    /// After how long nobody else uses what was held before: copies of that come as late as a fetch may
+    /// take, and are used as long as a set is and while the next fetch is under way.
+    fn time_to_spread(&self) -> Duration {
+        self.fetching.cache_duration + 2 * (self.source.timeout() + LOST_FETCH_GRACE)
     }
 
     /// Whether this is the fetch that is under way.
@@ -510,6 +528,9 @@ impl Slot {
                 None => lifetime,
             };
             held.confirmed = now;
+            if matches!(update, KeyUpdate::Replaced { .. }) {
+                held.since = now;
+            }
         }
         Ok(update)
     }
@@ -559,6 +580,7 @@ impl Slot {
             max_age: None,
             confirmed: Duration::ZERO,
             lifetime: Duration::ZERO,
+            since: Duration::ZERO,
             end: None,
         });
         Ok(update)
