@@ -48,6 +48,9 @@ impl Metrics {
         for (name, now, before) in [
             ("allowed", counters.allowed, told.allowed),
             ("would_deny", counters.would_deny, told.would_deny),
+            ("bundles_refused", counters.bundles_refused, told.bundles_refused),
+            ("lists_refused", counters.lists_refused, told.lists_refused),
+            ("stale_status", counters.stale_status, told.stale_status),
             ("cache.hits", counters.cache.hits, told.cache.hits),
             ("cache.misses", counters.cache.misses, told.cache.misses),
             ("cache.evictions", counters.cache.evictions, told.cache.evictions),

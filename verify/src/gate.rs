@@ -110,6 +110,14 @@ impl Gate {
         self
     }
 
+    /// The same gate, as one of those that this number stands for: to its issuers, an enrolled edge has
+    /// as many instances as there are numbers. Give one to all threads that share what they fetch.
+    #[must_use]
+    pub fn with_instance(mut self, instance: u64) -> Self {
+        self.keys = self.keys.with_instance(instance);
+        self
+    }
+
     /// The same gate, with what the edge has from its enrolments.
     ///
     /// # Errors

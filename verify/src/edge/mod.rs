@@ -5,6 +5,7 @@
 
 mod bundle;
 mod credential;
+mod credentials;
 
 pub use self::{
     bundle::BundleError,

@@ -8,6 +8,7 @@
 //! - [`discovery`] finds a key set through the issuer's configuration.
 //! - [`domains`] holds the key sets of many domains of one provider, and not too many.
 //! - [`allowance`] bounds the fetches that strangers can cause.
+//! - [`sharing`] is for rings that share what they fetch.
 //! - [`fetch`] is what the adapter is to fetch, and what came of it.
 
 mod allowance;
@@ -16,6 +17,7 @@ mod domains;
 mod fetch;
 mod freshness;
 mod schedule;
+mod sharing;
 mod slot;
 
 use std::{cell::Cell, fmt, time::Duration};
