@@ -166,7 +166,8 @@ impl Gate {
     /// What has happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { cache: self.verified.counters(), ..self.counters }
+        let bundles_refused = self.keys.bundles_refused();
+        Counters { bundles_refused, cache: self.verified.counters(), ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.

@@ -16,9 +16,9 @@ impl EdgeCredential {
         if !document.trim_ascii_start().starts_with(b"[") {
             return Ok(vec![Self::parse(document)?]);
         }
-        let none = |reason| CredentialError { member: String::new(), reason };
         let Ok(Value::Array(documents)) = json::parse(document) else {
-            return Err(none("it is no JSON, or an object has a member twice"));
+            let reason = "it is not a JSON array of objects with distinct members".to_owned();
+            return Err(CredentialError { member: String::new(), reason });
         };
         let parse = |(index, document): (usize, Value)| {
             let text = Zeroizing::new(document.to_string());

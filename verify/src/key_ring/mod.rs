@@ -20,14 +20,19 @@ mod schedule;
 mod sharing;
 mod slot;
 
-use std::{cell::Cell, fmt, time::Duration};
+use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, KeyUpdate};
-use self::{allowance::Allowance, discovery::Source, domains::DomainSlots, slot::Slot};
+use self::{
+    allowance::Allowance,
+    discovery::Source,
+    domains::DomainSlots,
+    slot::{Access, Slot},
+};
 use crate::{
-    edge::EdgeCredential,
+    edge::{EdgeCredential, Enrolment},
     jwk_set::{JwkSet, JwkSetError},
-    policy::{KeySource, Policy, PolicyError, Provider, ProviderIndex},
+    policy::{DOMAIN, KeySource, Policy, PolicyError, Provider, ProviderIndex},
     signature::{CoreSignatures, SignatureVerifier},
 };
 
@@ -55,10 +60,13 @@ pub struct KeyRing {
     /// What made-up key ids may cost at the providers without domains.
     unknown_keys: Allowance,
     seed: u64,
+    /// Which of an edge's processes asks, where that is another number.
+    instance: Option<u64>,
     /// The last version that was given to a key set.
     last_version: u64,
     /// How often keys have been looked at.
     uses: Cell<u64>,
+    bundles_refused: u64,
 }
 
 #[derive(Debug)]
@@ -86,13 +94,15 @@ impl KeyRing {
         let providers = policy.providers.iter().enumerate();
         Self {
             providers: providers
-                .map(|(index, provider)| ProviderKeys::new(index, provider, &mut last_version))
+                .map(|(index, provider)| ProviderKeys::new(index, provider, &[], &mut last_version))
                 .collect(),
             signatures: Box::new(CoreSignatures),
             unknown_keys: Allowance::of_providers(),
             seed: 0,
+            instance: None,
             last_version,
             uses: Cell::new(0),
+            bundles_refused: 0,
         }
     }
 
@@ -110,18 +120,39 @@ impl KeyRing {
         Self { seed, ..self }
     }
 
-    /// The same ring, with what the edge has from its enrolments.
+    /// The same ring, with what the edge has from its enrolments. Without, providers with
+    /// `edge_keys` have no keys; nor has a domain that none of `edges` covers. For a new ring: what
+    /// it holds by then of such providers is forgotten.
     ///
     /// # Errors
     ///
     /// [`PolicyError`] names a provider with `edge_keys` whose issuer none of `edges` covers.
     pub fn with_edges(
-        self,
+        mut self,
         policy: &Policy,
         edges: Vec<EdgeCredential>,
     ) -> Result<Self, PolicyError> {
-        let _ = (policy, edges);
+        let edges: Vec<Arc<EdgeCredential>> = edges.into_iter().map(Arc::new).collect();
+        let providers = policy.providers.iter().zip(&mut self.providers).enumerate();
+        for (index, (provider, keys)) in providers {
+            if !matches!(provider.keys, KeySource::Edge(_)) {
+                continue;
+            }
+            let template = provider.claim_rules.issuer.as_deref().unwrap_or_default();
+            let mut issuers = edges.iter().flat_map(|edge| edge.issuers());
+            if !issuers.any(|issuer| is_of_template(issuer, template)) {
+                let member = format!("providers.{}.edge_keys", provider.name);
+                let reason = "no credential of an edge covers the provider's issuer";
+                return Err(PolicyError::new(member, reason));
+            }
+            *keys = ProviderKeys::new(index, provider, &edges, &mut self.last_version);
+        }
         Ok(self)
+    }
+
+    /// How many bundles were refused.
+    pub(crate) fn bundles_refused(&self) -> u64 {
+        self.bundles_refused
     }
 
     pub(crate) fn signatures(&self) -> &dyn SignatureVerifier {
@@ -131,8 +162,9 @@ impl KeyRing {
     /// The next fetch that is due, if any. The fetch counts as under way from here on.
     pub fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {
         let now = sane(now);
+        let instance = self.instance.unwrap_or(self.seed);
         let providers = self.providers.iter_mut().enumerate();
-        providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, now))
+        providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, instance, now))
     }
 
     /// Takes the end of a fetch. One that has been given up since, or made anew, changes nothing
@@ -151,7 +183,11 @@ impl KeyRing {
         if !slot.is_some_and(|slot| slot.is_attempt(fetch.attempt)) {
             return Ok(KeyUpdate::Ignored);
         }
-        self.end_fetch(&fetch.key_set, fetched, sane(now))
+        let result = self.end_fetch(&fetch.key_set, fetched, sane(now));
+        if matches!(result, Err(FetchError::Bundle(_))) {
+            self.bundles_refused = self.bundles_refused.saturating_add(1);
+        }
+        result
     }
 
     fn end_fetch(
@@ -161,14 +197,17 @@ impl KeyRing {
         now: Duration,
     ) -> Result<KeyUpdate, FetchError> {
         let (seed, last_version) = (self.seed, &mut self.last_version);
+        let signatures = &*self.signatures;
         let keys = self.providers.get_mut(key_set.provider);
         let domain = key_set.domain.as_deref().unwrap_or_default();
         match keys {
-            Some(ProviderKeys::Remote(slot)) => slot.end_fetch(fetched, now, seed, last_version),
+            Some(ProviderKeys::Remote(slot)) => {
+                slot.end_fetch(fetched, signatures, now, seed, last_version)
+            }
             Some(ProviderKeys::Domains(domains)) => {
                 // It may have been dropped meanwhile, if the fetch was thought to be lost.
                 let Some(slot) = domains.slot_mut(domain) else { return Ok(KeyUpdate::Ignored) };
-                let result = slot.end_fetch(fetched, now, seed, last_version);
+                let result = slot.end_fetch(fetched, signatures, now, seed, last_version);
                 domains.settle(domain, now);
                 result
             }
@@ -177,7 +216,8 @@ impl KeyRing {
     }
 
     /// Takes a key set that the host has at hand, as if it had been fetched at `now`: from a file,
-    /// or from a store that several gates share.
+    /// or from a store that several gates share. It is a JWK Set in the clear, also where the
+    /// provider has `edge_keys`: the host vouches for it.
     ///
     /// # Errors
     ///
@@ -268,7 +308,9 @@ impl KeyRing {
                 };
                 slot.at_hand(key_id, allowance.is_free(now), now)
             }
-            (None, Some(ProviderKeys::Domains(domains))) if domain.is_some() => {
+            (None, Some(ProviderKeys::Domains(domains)))
+                if domain.is_some_and(|domain| domains.serves(domain)) =>
+            {
                 if domains.allowance(None).is_free(now) && domains.has_room(now) {
                     return KeysAtHand::Await;
                 }
@@ -305,37 +347,53 @@ impl KeyRing {
 }
 
 impl ProviderKeys {
-    fn new(index: ProviderIndex, provider: &Provider, last_version: &mut u64) -> Self {
-        let issuer = provider.claim_rules.issuer.as_deref().unwrap_or_default();
+    fn new(
+        index: ProviderIndex,
+        provider: &Provider,
+        edges: &[Arc<EdgeCredential>],
+        last_version: &mut u64,
+    ) -> Self {
+        let rules = &provider.claim_rules;
+        let issuer = rules.issuer.as_deref().unwrap_or_default();
         if let Some(domains) = &provider.domains
             && let Some(slots) =
-                DomainSlots::new(index, &provider.keys, issuer, domains.max_key_sets)
+                DomainSlots::new(index, &provider.keys, rules, edges, domains.max_key_sets)
         {
             return Self::Domains(Box::new(slots));
         }
+        let mut access = Access::Anyone;
         let (source, fetching) = match &provider.keys {
             KeySource::Local(keys) => {
                 *last_version += 1;
                 return Self::Local { keys: keys.clone(), version: *last_version };
             }
-            KeySource::Remote(remote) | KeySource::Edge(remote) => {
+            KeySource::Remote(remote) => (Source::Named(remote.http_uri.clone()), remote.fetching),
+            KeySource::Edge(remote) => {
+                let enrolment = Enrolment::new(edges, issuer, rules.clock_skew, 0);
+                access = enrolment.map_or(Access::Nobody, |known| Access::Edge(Box::new(known)));
                 (Source::Named(remote.http_uri.clone()), remote.fetching)
             }
             KeySource::Discovered(discovery) => {
                 (Source::discovered(discovery.clone(), issuer.to_owned()), discovery.fetching)
             }
         };
-        Self::Remote(Box::new(Slot::new(source, fetching, false, schedule::salt(index, ""))))
+        let salt = schedule::salt(index, "");
+        Self::Remote(Box::new(Slot::new(source, access, fetching, false, salt)))
     }
 
-    fn poll_fetch(&mut self, provider: ProviderIndex, now: Duration) -> Option<Fetch> {
+    fn poll_fetch(
+        &mut self,
+        provider: ProviderIndex,
+        instance: u64,
+        now: Duration,
+    ) -> Option<Fetch> {
         match self {
             Self::Remote(slot) if slot.is_due(now) => {
-                Some(slot.begin_fetch(KeySetId::new(provider, None), now))
+                Some(slot.begin_fetch(KeySetId::new(provider, None), instance, now))
             }
             Self::Domains(domains) => {
                 let (domain, slot) = domains.slots_mut().find(|(_, slot)| slot.is_due(now))?;
-                Some(slot.begin_fetch(KeySetId::new(provider, Some(domain)), now))
+                Some(slot.begin_fetch(KeySetId::new(provider, Some(domain)), instance, now))
             }
             _ => None,
         }
@@ -348,6 +406,16 @@ impl ProviderKeys {
             Self::Domains(domains) => domains.slots().filter_map(Slot::wakeup).min(),
         }
     }
+}
+
+/// Whether it is the issuer of some domain, where `template` has domains; else the same one.
+fn is_of_template(issuer: &str, template: &str) -> bool {
+    let Some((before, _)) = template.split_once(DOMAIN) else { return issuer == template };
+    let places = template.matches(DOMAIN).count();
+    let fixed = template.len().saturating_sub(places * DOMAIN.len());
+    let length = issuer.len().saturating_sub(fixed) / places.max(1);
+    let domain = issuer.get(before.len()..before.len() + length).unwrap_or_default();
+    !domain.is_empty() && template.replace(DOMAIN, domain) == issuer
 }
 
 /// A time with which no sum overflows: at most the year 10000.

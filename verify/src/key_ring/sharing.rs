@@ -5,11 +5,10 @@ use std::time::Duration;
 use super::{KeyRing, KeySetId, ProviderKeys, sane};
 
 impl KeyRing {
-    /// The same ring, as one of those that this number stands for.
+    /// The same ring, as one of those that this number stands for. Without it, the ring's seed does.
     #[must_use]
     pub fn with_instance(self, instance: u64) -> Self {
-        let _ = instance;
-        self
+        Self { instance: Some(instance), ..self }
     }
 
     /// Makes a fetch of these keys due at once, whatever failed or was asked for of late: the host
