@@ -103,7 +103,7 @@ impl Enrolment {
 }
 
 /// A JWS in compact form by ES256, with the nonce of RFC 6979: no randomness.
-fn sign(key: &SigningKey, header: &Value, claims: &Value) -> Option<Zeroizing<String>> {
+pub(super) fn sign(key: &SigningKey, header: &Value, claims: &Value) -> Option<Zeroizing<String>> {
     let [header, claims] = [header, claims].map(|part| base64url::encode(part.to_string()));
     let mut text = Zeroizing::new(format!("{header}.{claims}"));
     let signature: Signature = key.sign_prehash(&Sha256::digest(text.as_bytes())).ok()?;

@@ -410,12 +410,9 @@ impl ProviderKeys {
 
 /// Whether it is the issuer of some domain, where `template` has domains; else the same one.
 fn is_of_template(issuer: &str, template: &str) -> bool {
-    let Some((before, _)) = template.split_once(DOMAIN) else { return issuer == template };
-    let places = template.matches(DOMAIN).count();
-    let fixed = template.len().saturating_sub(places * DOMAIN.len());
-    let length = issuer.len().saturating_sub(fixed) / places.max(1);
-    let domain = issuer.get(before.len()..before.len() + length).unwrap_or_default();
-    !domain.is_empty() && template.replace(DOMAIN, domain) == issuer
+    let Some((before, behind)) = template.split_once(DOMAIN) else { return issuer == template };
+    let domain = issuer.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
+    domain.is_some_and(|domain| !domain.is_empty())
 }
 
 /// A time with which no sum overflows: at most the year 10000.

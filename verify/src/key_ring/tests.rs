@@ -2,6 +2,7 @@
 
 mod discovery;
 mod domains;
+mod edges;
 mod strangers;
 
 use serde_json::{Value, json};
