@@ -187,15 +187,22 @@ impl Post {
         let fetch = &call.fetch;
         let result = self.station.gate.keys_mut().handle_fetched(fetch, answer.fetched(), now);
         let outcome = Outcome::of(&result);
-        self.metrics.count_fetch(fetch.key_set.provider, outcome == Outcome::Good);
+        let is_list = fetch.key_set.status_list.is_some();
+        self.metrics.count_fetch(fetch.key_set.provider, is_list, outcome == Outcome::Good);
         let name = self.provider(fetch);
         match result {
             // Nobody has looked at it, so nobody else is told.
             Ok(KeyUpdate::Ignored) => return,
             Ok(KeyUpdate::Unchanged | KeyUpdate::Discovered) => {}
+            Ok(KeyUpdate::Replaced { keys, .. }) if is_list => {
+                // As often as a session is revoked.
+                let message = format!("postern: a status list of `{name}` refuses {keys}");
+                host::log(LogLevel::Debug, &message);
+            }
             Ok(KeyUpdate::Replaced { keys, skipped }) => log_update(name, keys, &skipped),
             Err(error) => {
-                let message = format!("postern: the keys of `{name}` were not fetched: {error}");
+                let what = if is_list { "the status lists" } else { "the keys" };
+                let message = format!("postern: {what} of `{name}` were not fetched: {error}");
                 host::log(LogLevel::Warn, &message);
             }
         }
@@ -230,6 +237,9 @@ impl Post {
     }
 
     fn note_generation(&mut self, fetch: &Fetch, generation: u64) {
+        if fetch.key_set.status_list.is_some() {
+            self.metrics.expect_lists();
+        }
         if fetch.is_for_keys() && fetch.key_set.domain.is_none() {
             self.metrics.set_generation(fetch.key_set.provider, generation);
         }

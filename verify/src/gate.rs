@@ -41,7 +41,8 @@ pub enum Decision<'r> {
     Allow(Forward<'r>),
     /// Answer in the upstream's stead.
     Deny(Box<Denied>),
-    /// These keys have to be fetched first ([`KeyRing::demand`]); decide again when they have been.
+    /// These keys, or this status list, have to be fetched first ([`KeyRing::demand`]); decide again
+    /// when they have been.
     AwaitKeys(KeySetId),
 }
 
@@ -167,7 +168,9 @@ impl Gate {
     #[must_use]
     pub fn counters(&self) -> Counters {
         let bundles_refused = self.keys.bundles_refused();
-        Counters { bundles_refused, cache: self.verified.counters(), ..self.counters }
+        let (lists_refused, stale_status) = self.keys.status_counters();
+        let cache = self.verified.counters();
+        Counters { bundles_refused, cache, lists_refused, stale_status, ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.
@@ -181,7 +184,8 @@ impl Gate {
     }
 
     /// Decides as [`Gate::decide`] does on a request that cannot wait, or no longer: in place of
-    /// [`Decision::AwaitKeys`], its rule's answer to [`Denial::KeysUnavailable`].
+    /// [`Decision::AwaitKeys`], its rule's answer to [`Denial::KeysUnavailable`] or
+    /// [`Denial::StatusUnavailable`].
     #[must_use]
     pub fn decide_at_once<'r>(&mut self, request: &Request<'r>, now: Duration) -> Decision<'r> {
         let decision = self.judge(request, now, false);
@@ -216,7 +220,7 @@ impl Gate {
             // A trial holds nobody up for whom another rule decides.
             Some((demand, (Verdict::Await(key_set), found, failures))) => {
                 keys.demand(&key_set, now);
-                let denial = Denial::KeysUnavailable { retry_after: Duration::ZERO };
+                let denial = unavailable(&key_set);
                 Some((demand, (Verdict::Failed(denial), found, failures)))
             }
             trial => trial,
@@ -277,6 +281,15 @@ fn report<'p>(demand: &Demand<'p>, verdict: &Verdict<'_>) -> Option<(&'p str, Re
         Verdict::Satisfied { .. } | Verdict::Await(_) => None,
     };
     Some((rule.report_header.as_deref()?, Report { rule: rule.name.clone(), code }))
+}
+
+/// What a request fails with that does not wait for these keys, or this status list.
+fn unavailable(key_set: &KeySetId) -> Denial {
+    let retry_after = Duration::ZERO;
+    match key_set.status_list {
+        Some(_) => Denial::StatusUnavailable { retry_after },
+        None => Denial::KeysUnavailable { retry_after },
+    }
 }
 
 /// Where only a rule on trial speaks of a request, it is let through, and its tokens stay where

@@ -73,13 +73,12 @@ pub(crate) struct Lead {
 }
 
 impl Lead {
-    /// What to ask with. An edge signs for what its own ring holds: where that is something else, it
-    /// asks for the whole.
+    /// What to ask with. A ring that holds no such bundle, or for which its list does not count any
+    /// more, wants the whole: an edge signs for what it holds itself.
     pub(crate) fn etag(&self, fetch: &Fetch) -> Option<&[u8]> {
+        let is_plain = fetch.authorization.is_none() && fetch.key_set.status_list.is_none();
         let etag = self.etag.as_deref();
-        etag.filter(|etag| {
-            fetch.authorization.is_none() || fetch.if_none_match.as_deref() == Some(etag)
-        })
+        etag.filter(|etag| is_plain || fetch.if_none_match.as_deref() == Some(etag))
     }
 }
 

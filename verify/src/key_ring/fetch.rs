@@ -14,6 +14,9 @@ pub(super) const ACCEPT_KEYS: &str = "application/jwk-set+json, application/json
 /// What a fetch of an edge's bundle accepts.
 pub(super) const ACCEPT_BUNDLE: &str = "application/jose";
 
+/// What a fetch of a status list accepts.
+pub(super) const ACCEPT_LIST: &str = "application/statuslist+jwt";
+
 /// Which key set, or which of the status lists that are checked with it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeySetId {
@@ -69,7 +72,8 @@ impl fmt::Debug for Fetch {
 }
 
 impl Fetch {
-    /// Whether it is for a key set, and not for the configuration that says where that is.
+    /// Whether it is for a key set: not for the configuration that says where that is, nor for a
+    /// status list.
     #[must_use]
     pub fn is_for_keys(&self) -> bool {
         self.accept == ACCEPT_KEYS || self.accept == ACCEPT_BUNDLE
@@ -144,7 +148,7 @@ pub enum KeyUpdate {
     Discovered,
     /// A new set took the place of the old one.
     Replaced {
-        /// Number of usable keys.
+        /// Number of usable keys; of a status list, of the tokens that it refuses.
         keys: usize,
         /// Why other keys were left out; for the log.
         skipped: Vec<String>,

@@ -8,6 +8,7 @@
 //! - [`discovery`] finds a key set through the issuer's configuration.
 //! - [`domains`] holds the key sets of many domains of one provider, and not too many.
 //! - [`allowance`] bounds the fetches that strangers can cause.
+//! - [`status_lists`] holds the lists that say which tokens have been revoked.
 //! - [`sharing`] is for rings that share what they fetch.
 //! - [`fetch`] is what the adapter is to fetch, and what came of it.
 
@@ -19,15 +20,18 @@ mod freshness;
 mod schedule;
 mod sharing;
 mod slot;
+mod status_lists;
 
 use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, KeyUpdate};
+pub(crate) use self::status_lists::StatusAtHand;
 use self::{
     allowance::Allowance,
     discovery::Source,
     domains::DomainSlots,
     slot::{Access, Slot},
+    status_lists::ListRing,
 };
 use crate::{
     edge::{EdgeCredential, Enrolment},
@@ -54,8 +58,20 @@ const NEVER: Duration = Duration::from_secs(16);
 ///   off, it is answered as for want of keys, not as unknown. The sets of domains
 ///   are fetched when a request needs them. Of both kinds together, the whole ring has at most 10
 ///   per second, and 20 at once after a quiet time.
+///
+/// # When status lists are fetched
+///
+/// - A list is fetched when a token that has been verified names it, and polled every `max_age` (or
+///   `max-age` or `ttl`, where they are shorter; as with keys, a little earlier) for as long as such
+///   tokens come. Nobody but the issuer can cause a fetch.
+/// - After a failure, the next try comes after 1 s, and at most 4 s. What is held stays in use up to
+///   `max_stale` after it was last known to be good, and not beyond its own `exp`, which no 304 moves.
+/// - A list that nobody has asked for in time, because the host slept, is asked for first.
+/// - A list that is signed with an unknown key causes a fetch of the keys, and is fetched again with
+///   them. One whose key the issuer has withdrawn is fetched anew; what it refuses stays refused.
 pub struct KeyRing {
     providers: Vec<ProviderKeys>,
+    lists: ListRing,
     signatures: Box<dyn SignatureVerifier + Send>,
     /// What made-up key ids may cost at the providers without domains.
     unknown_keys: Allowance,
@@ -96,6 +112,7 @@ impl KeyRing {
             providers: providers
                 .map(|(index, provider)| ProviderKeys::new(index, provider, &[], &mut last_version))
                 .collect(),
+            lists: ListRing::new(policy),
             signatures: Box::new(CoreSignatures),
             unknown_keys: Allowance::of_providers(),
             seed: 0,
@@ -164,7 +181,9 @@ impl KeyRing {
         let now = sane(now);
         let instance = self.instance.unwrap_or(self.seed);
         let providers = self.providers.iter_mut().enumerate();
-        providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, instance, now))
+        let mut keys = providers.into_iter();
+        let keys = keys.find_map(|(index, keys)| keys.poll_fetch(index, instance, now));
+        keys.or_else(|| self.lists.poll_fetch(now))
     }
 
     /// Takes the end of a fetch. One that has been given up since, or made anew, changes nothing
@@ -179,6 +198,9 @@ impl KeyRing {
         fetched: Fetched<'_>,
         now: Duration,
     ) -> Result<KeyUpdate, FetchError> {
+        if let Some(uri) = &fetch.key_set.status_list {
+            return self.end_list_fetch(fetch, uri, fetched, sane(now));
+        }
         let slot = self.slot(fetch.key_set.provider, fetch.key_set.domain.as_deref());
         if !slot.is_some_and(|slot| slot.is_attempt(fetch.attempt)) {
             return Ok(KeyUpdate::Ignored);
@@ -186,6 +208,9 @@ impl KeyRing {
         let result = self.end_fetch(&fetch.key_set, fetched, sane(now));
         if matches!(result, Err(FetchError::Bundle(_))) {
             self.bundles_refused = self.bundles_refused.saturating_add(1);
+        }
+        if matches!(result, Ok(KeyUpdate::Replaced { .. })) {
+            self.check_lists(&fetch.key_set, sane(now));
         }
         result
     }
@@ -217,7 +242,7 @@ impl KeyRing {
 
     /// Takes a key set that the host has at hand, as if it had been fetched at `now`: from a file,
     /// or from a store that several gates share. It is a JWK Set in the clear, also where the
-    /// provider has `edge_keys`: the host vouches for it.
+    /// provider has `edge_keys`: the host vouches for it. Status lists are not held so.
     ///
     /// # Errors
     ///
@@ -228,8 +253,22 @@ impl KeyRing {
         document: &[u8],
         now: Duration,
     ) -> Result<KeyUpdate, JwkSetError> {
-        let (now, seed, last_version) = (sane(now), self.seed, &mut self.last_version);
+        let result = self.hold_keys(key_set, document, sane(now));
+        if matches!(result, Ok(KeyUpdate::Replaced { .. })) {
+            self.check_lists(key_set, sane(now));
+        }
+        result
+    }
+
+    fn hold_keys(
+        &mut self,
+        key_set: &KeySetId,
+        document: &[u8],
+        now: Duration,
+    ) -> Result<KeyUpdate, JwkSetError> {
+        let (seed, last_version) = (self.seed, &mut self.last_version);
         match self.providers.get_mut(key_set.provider) {
+            _ if key_set.status_list.is_some() => Ok(KeyUpdate::Unchanged),
             Some(ProviderKeys::Remote(slot)) => slot.hold(document, now, seed, last_version),
             Some(ProviderKeys::Domains(domains)) => {
                 let domain = key_set.domain.as_deref().unwrap_or_default();
@@ -250,6 +289,9 @@ impl KeyRing {
     /// have caused too many of late.
     pub fn demand(&mut self, key_set: &KeySetId, now: Duration) -> bool {
         let now = sane(now);
+        if let Some(uri) = &key_set.status_list {
+            return self.demand_list(key_set, uri, now);
+        }
         match self.providers.get_mut(key_set.provider) {
             Some(ProviderKeys::Remote(slot)) => ask(slot, &mut self.unknown_keys, now),
             Some(ProviderKeys::Domains(domains)) => {
@@ -265,13 +307,17 @@ impl KeyRing {
     /// unless a request needs it.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Duration> {
-        self.providers.iter().filter_map(ProviderKeys::next_wakeup).min()
+        let keys = self.providers.iter().filter_map(ProviderKeys::next_wakeup).min();
+        keys.into_iter().chain(self.lists.next_wakeup()).min()
     }
 
-    /// How often a key set has been replaced by a different one. Starts anew where the set of a
-    /// domain was dropped to make room.
+    /// How often a key set, or a status list, has been replaced by a different one. Starts anew where
+    /// the set of a domain, or the list, was dropped to make room.
     #[must_use]
     pub fn generation(&self, key_set: &KeySetId) -> u64 {
+        if let Some(uri) = &key_set.status_list {
+            return self.lists.generation(key_set.provider, uri);
+        }
         let slot = self.slot(key_set.provider, key_set.domain.as_deref());
         slot.map(Slot::generation).unwrap_or_default()
     }

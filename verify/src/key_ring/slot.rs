@@ -28,7 +28,7 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 /// clock, the host still counts from the time before.
 pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
-const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+pub(super) const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
 const ACCEPT_CONFIGURATION: &str = "application/json";
 
@@ -154,6 +154,11 @@ impl Slot {
     pub(super) fn version_at_hand(&self, now: Duration) -> Option<u64> {
         let held = self.usable(now)?;
         (!self.is_lapsed(held, now)).then_some(held.version)
+    }
+
+    /// The keys that may vouch for something now, whatever has to be asked for first.
+    pub(super) fn keys(&self, now: Duration) -> Option<&JwkSet> {
+        self.usable(now).map(|held| &held.keys)
     }
 
     fn without_keys(&self, may_ask: bool, now: Duration) -> KeysAtHand<'_> {

@@ -29,6 +29,7 @@ pub(crate) use self::{
     provider::{Location, MetadataKeys, PayloadHeader, Provider},
     requirement::{Check, Fallback, Need, OPEN, ProviderIndex, Requirement},
     rule::{DenyResponse, Redirect, Rule},
+    status_list::StatusLists,
     string_matcher::StringMatcher,
 };
 pub use self::{error::PolicyError, key_source::HttpUri};

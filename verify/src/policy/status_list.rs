@@ -1,13 +1,14 @@
 //! Whether a provider's tokens are looked up in status lists, and how those are fetched.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 use super::{
     domains::Domains,
     error::PolicyError,
-    key_source::{HttpUri, TIMEOUTS, duration},
+    key_source::{HttpUri, KeyFetching, TIMEOUTS, duration},
     raw::{RawHttpUri, RawStatusList},
 };
+use crate::jwk::KeyKinds;
 
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(5);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(60);
@@ -15,6 +16,9 @@ const DEFAULT_MAX_LISTS: u32 = 64;
 const MAX_AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 const MAX_STALES: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
+/// The waits after failed fetches: from the first up to the longest.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+const MAX_BACK_OFF: Duration = Duration::from_secs(4);
 const LIST_COUNTS: RangeInclusive<u32> = 1..=1_000;
 
 /// How a provider's status lists are fetched, and what counts where they are not there.
@@ -73,5 +77,100 @@ impl StatusLists {
         let max_lists = usize::try_from(max_lists).unwrap_or(usize::MAX);
         let allow_missing = raw.allow_missing;
         Ok(Self { place, max_age, max_stale, allow_stale, allow_missing, max_lists })
+    }
+
+    /// Where the list of this URI is fetched; `None` where that is not at the provider's place, or
+    /// not plainly: what a token names must not reach anything else there, by any spelling.
+    pub(crate) fn source_of(&self, uri: &str, domain: Option<&str>) -> Option<HttpUri> {
+        let place = match domain {
+            Some(domain) => Cow::Owned(self.place.of_domain(domain)),
+            None => Cow::Borrowed(&self.place),
+        };
+        let source = HttpUri::parse(uri, place.cluster.clone(), place.timeout).ok()?;
+        let below = source.path.strip_prefix(place.path.as_str())?;
+        let is_at_place = source.scheme == place.scheme && source.authority == place.authority;
+        (is_at_place && below.split('/').all(is_plain_segment)).then_some(source)
+    }
+
+    /// When a list is fetched, in the terms of key sets. After an outage a revocation must not be late
+    /// for long, so that the waits after failures stay short.
+    pub(crate) fn fetching(&self) -> KeyFetching {
+        KeyFetching {
+            cache_duration: self.max_age,
+            max_stale: self.max_stale,
+            first_back_off: FIRST_BACK_OFF,
+            max_back_off: MAX_BACK_OFF,
+            key_kinds: KeyKinds::PublicOnly,
+        }
+    }
+}
+
+/// A segment of a path that means nothing but itself: not empty, not made of dots, nothing encoded.
+fn is_plain_segment(segment: &str) -> bool {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    segment.bytes().all(is_unreserved) && segment.bytes().any(|byte| byte != b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::policy::Policy;
+
+    /// Whether a list of this URI is the provider's, whose issuer this is.
+    fn is_ours(issuer: &str, domain: Option<&str>, uri: &str) -> bool {
+        let mut provider = json!({"issuer": issuer, "status_list": {}, "remote_jwks":
+            {"http_uri": {"uri": format!("{issuer}/jwks.json")}}});
+        if domain.is_some() {
+            provider["domains"] = json!({"from_path_segment": 0});
+        }
+        let policy = json!({"providers": {"p": provider}, "rules": []}).to_string();
+        let policy = Policy::parse(policy.as_bytes()).unwrap();
+        let lists = policy.providers.into_iter().next().unwrap().status_lists.unwrap();
+        lists.source_of(uri, domain).is_some()
+    }
+
+    #[test]
+    fn a_list_is_at_the_providers_place_and_spelt_plainly() {
+        let fits = |uri: &str| is_ours("https://auth.example.com/shop", None, uri);
+        assert!(fits("https://auth.example.com/shop/status-lists/0"));
+        assert!(fits("https://auth.example.com/shop/7"));
+        for uri in [
+            "https://auth.example.com/shop/",
+            "https://auth.example.com/shop",
+            "https://auth.example.com/shopping/0",
+            "https://auth.example.com/blog/status-lists/0",
+            "http://auth.example.com/shop/status-lists/0",
+            "HTTPS://auth.example.com/shop/status-lists/0",
+            "https://AUTH.example.com/shop/status-lists/0",
+            "https://auth.example.com:443/shop/status-lists/0",
+            "https://auth.example.com.evil.test/shop/status-lists/0",
+            "https://auth.example.com@evil.test/shop/status-lists/0",
+            "https://user@auth.example.com/shop/status-lists/0",
+            "https://auth.example.com/shop/../blog/0",
+            "https://auth.example.com/shop/./0",
+            "https://auth.example.com/shop/%2e%2e/blog/0",
+            "https://auth.example.com/shop/..%2fblog/0",
+            "https://auth.example.com/shop/a//b",
+            "https://auth.example.com/shop/..\\blog",
+            "https://auth.example.com/shop/0?redirect=x",
+            "https://auth.example.com/shop/0#x",
+            "https://auth.example.com/shop/0;x",
+            "https://auth.example.com/shop/0 ",
+            "//auth.example.com/shop/0",
+            "/shop/0",
+            "",
+        ] {
+            assert!(!fits(uri), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_at_the_place_of_its_own_domain() {
+        let fits =
+            |domain, uri: &str| is_ours("https://auth.example.com/{domain}", Some(domain), uri);
+        assert!(fits("shop", "https://auth.example.com/shop/status-lists/0"));
+        assert!(!fits("blog", "https://auth.example.com/shop/status-lists/0"));
+        assert!(!fits("shop", "https://auth.example.com/{domain}/status-lists/0"));
     }
 }
