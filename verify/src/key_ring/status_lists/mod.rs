@@ -91,6 +91,15 @@ impl KeyRing {
         lists.status(domain, token, next_use(&self.uses), sane(now))
     }
 
+    /// How many status lists of a provider (counted as in [`KeySetId`]) are in use, and when the one
+    /// of which that is longest ago was last known to be good; `None` where none is.
+    #[must_use]
+    pub fn status_lists(&self, provider: usize) -> Option<(usize, Duration)> {
+        let slots = self.lists.of(provider)?.slots();
+        let confirmed: Vec<Duration> = slots.filter_map(ListSlot::confirmed).collect();
+        Some((confirmed.len(), confirmed.into_iter().min()?))
+    }
+
     /// Notes that a token has passed by a stale list.
     pub(crate) fn count_stale_status(&self) {
         self.lists.stale.set(self.lists.stale.get().saturating_add(1));
@@ -167,6 +176,17 @@ impl KeyRing {
         let lists = self.lists.providers.get_mut(key_set.provider).and_then(Option::as_mut);
         if let (Some(lists), Some(keys)) = (lists, keys) {
             lists.check_keys(domain, keys, now);
+        }
+    }
+}
+
+impl ListRing {
+    /// As of key sets.
+    pub(super) fn expect_news(&mut self, provider: ProviderIndex, uri: &str, now: Duration) {
+        let lists = self.providers.get_mut(provider).and_then(Option::as_mut);
+        let slot = lists.and_then(|lists| lists.slot_mut(uri));
+        if let Some(slot) = slot.filter(|slot| !slot.is_expected(now)) {
+            slot.ask(now);
         }
     }
 }

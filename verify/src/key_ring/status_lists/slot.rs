@@ -117,6 +117,11 @@ impl ListSlot {
         self.generation
     }
 
+    /// When it was last known to be good, if it is in use.
+    pub(super) fn confirmed(&self) -> Option<Duration> {
+        self.held.as_ref().filter(|_| self.is_scheduled()).map(|held| held.confirmed)
+    }
+
     pub(super) fn touch(&self, use_number: u64) {
         self.wanted.set(true);
         self.used.set(use_number);
