@@ -107,8 +107,8 @@ fn an_error_names_the_member() {
     };
     let by_header = || json!({"from_header": "d"});
     for (provider, expected) in [
-        (json!({"issuer": "i"}), ": it needs one of `local_jwks`, `remote_jwks` and `openid_"),
-        (both, ": it needs one of `local_jwks`, `remote_jwks` and `openid_discovery`"),
+        (json!({"issuer": "i"}), ": it needs one of `local_jwks`, `remote_jwks`, `openid_"),
+        (both, ": it needs one of `local_jwks`, `remote_jwks`, `openid_discovery`"),
         (local(json!({})), ".local_jwks: it needs one of `inline_string` and `inline_bytes`"),
         (
             json!({"issuer": "i", "remote_jwks": {"http_uri": {}}}),
