@@ -208,8 +208,7 @@ fn key() -> Key {
 }
 
 fn jwk() -> Value {
-    let mut jwk =
-        serde_json::to_value(JsonWebKey::from(&key()).to_verifying_key()).expect("a key");
+    let mut jwk = serde_json::to_value(JsonWebKey::from(&key()).to_verifying_key()).expect("a key");
     jwk["kid"] = json!("k");
     jwk
 }
