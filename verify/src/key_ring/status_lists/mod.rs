@@ -316,7 +316,8 @@ impl ProviderLists {
         if slot.places().is_some_and(|places| places.refuses(*index)) {
             return StatusAtHand::Revoked;
         }
-        if !self.since.is_empty()
+        // Most often that is one look at two numbers.
+        if slot.since != token.passed()
             && let Some(since) = self.since.get(domain.unwrap_or_default())
             && since.refuses(token)
         {
@@ -325,7 +326,7 @@ impl ProviderLists {
         let may_be_stale = self.policy.allow_stale && slot.places().is_some();
         match slot.standing(&self.fetching, now) {
             Standing::Current => StatusAtHand::Valid,
-            _ if may_be_stale && slot.is_failing() => StatusAtHand::Stale,
+            _ if may_be_stale && slot.is_failing(now) => StatusAtHand::Stale,
             Standing::Await => StatusAtHand::Await { may_be_stale },
             Standing::Unavailable { retry_after } => StatusAtHand::Unavailable { retry_after },
         }
@@ -366,7 +367,9 @@ impl ProviderLists {
             }
             *last_serial += 1;
             let salt = schedule::salt(self.provider, uri);
-            let slot = ListSlot::new(*last_serial, domain, uri, source, salt);
+            let mut slot = ListSlot::new(*last_serial, domain, uri, source, salt);
+            let since = self.since.get(domain.unwrap_or_default());
+            slot.since = since.map(Since::state).unwrap_or_default();
             let free = self.slots.iter().position(Option::is_none);
             let place = free.unwrap_or_else(|| {
                 self.slots.push(None);
@@ -420,9 +423,12 @@ impl ProviderLists {
             Answer::Copy(copy, at) => slot.take_copy(copy, read, &fetching, seed, [at, now]),
         }?;
         if let Some(list) = slot.list() {
-            let domain = slot.domain.clone().unwrap_or_default();
-            let since = self.since.entry(domain).or_default();
+            let domain = slot.domain.clone();
+            let since = self.since.entry(domain.clone().unwrap_or_default()).or_default();
             since.take(&list.not_before, list.issued_at, last_state);
+            let state = since.state();
+            let slots = self.slots.iter_mut().flatten();
+            slots.filter(|slot| slot.domain == domain).for_each(|slot| slot.since = state);
         }
         Ok(update)
     }
