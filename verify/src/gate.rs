@@ -161,7 +161,7 @@ impl Gate {
     pub fn counters(&self) -> Counters {
         let (lists_refused, stale_status) = self.keys.status_counters();
         let cache = self.verified.counters();
-        Counters { cache, lists_refused, stale_status, ..self.counters }
+        Counters { lists_refused, stale_status, cache, ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.
