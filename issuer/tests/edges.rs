@@ -87,10 +87,10 @@ impl Server {
     fn poll(&self, credential: &Value, held: Option<&str>) -> (u16, String) {
         let token = assertion(credential, held);
         let held = held.unwrap_or("\"none\"");
-        let head = format!(
+        let request = format!(
             "GET /shop/edge/keys HTTP/1.1\r\nAuthorization: Bearer {token}\r\nIf-None-Match: {held}"
         );
-        let answer = send(&self.address, &head);
+        let answer = send(&self.address, &request);
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let etag = answer.lines().find_map(|line| line.strip_prefix("etag: "));
         (status, etag.unwrap_or_default().to_owned())
