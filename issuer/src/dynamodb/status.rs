@@ -168,8 +168,16 @@ pub(super) async fn not_before_of(
     domain: &DomainName,
     subject: &str,
 ) -> Result<Timestamp, StoreError> {
-    let keys = [keys::not_before_all(domain), keys::not_before_subject(domain, subject)];
-    let items = table.read_all(&keys).await?;
+    let keys = not_before_keys(domain, subject);
+    latest_of(&table.read_all(&keys).await?, &keys)
+}
+
+/// What [`latest_of`] looks for.
+pub(super) fn not_before_keys(domain: &DomainName, subject: &str) -> [Key; 2] {
+    [keys::not_before_all(domain), keys::not_before_subject(domain, subject)]
+}
+
+pub(super) fn latest_of(items: &[Item], keys: &[Key; 2]) -> Result<Timestamp, StoreError> {
     let mut latest = Timestamp::default();
     for item in items.iter().filter(|item| keys.iter().any(|key| is_of(item, key))) {
         latest = latest.max(Reader::new(item, NOT_BEFORE).moment("at")?);
