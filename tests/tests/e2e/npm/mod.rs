@@ -61,6 +61,11 @@ fn verifiers_fetch_keys_as_the_key_ring_says() {
     run_beside("keys.test.mjs", &[]);
 }
 
+#[test]
+fn verifiers_are_enrolled_edges_and_heed_status_lists() {
+    run_beside("edge.test.mjs", &[]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_of_jose_are_verified_and_the_other_way_round() {
     let shop = Shop::open(&[]).await;
