@@ -65,7 +65,7 @@ test("a credential that cannot be used is named by its member, and never quoted"
   circular.self = circular;
   for (const [edge, says] of [
     ["{", /^edge: /],
-    [{ ...rest, keys: [sig, { ...enc, d: undefined }] }, /^edge: keys\[1\]\.d: /],
+    [{ ...rest, keys: [sig, { ...enc, d: undefined }] }, /^edge: keys\[1\]: missing field `d`/],
     [[issuer.credential, { ...issuer.credential, edge: "secret" }], /^edge: \[1\]\.edge: /],
     [7, /^edge: /],
     [null, /^edge: /],

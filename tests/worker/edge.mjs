@@ -77,7 +77,7 @@ const WRONG = {
   "is missing": [() => undefined, /POSTERN_POLICY: providers\.shop\.edge_keys: /],
   "is no JSON": [() => "{", /POSTERN_EDGE: /],
   "is a table of wrangler.toml": [(credential) => credential, /POSTERN_EDGE: it is no secret/],
-  "lacks a private member": [({ keys: [sig, enc], ...rest }) => JSON.stringify({ ...rest, keys: [sig, { ...enc, d: undefined }] }), /POSTERN_EDGE: keys\[1\]\.d: /],
+  "lacks a private member": [({ keys: [sig, enc], ...rest }) => JSON.stringify({ ...rest, keys: [sig, { ...enc, d: undefined }] }), /POSTERN_EDGE: keys\[1\]: missing field `d`/],
   "is of another issuer": [(credential) => JSON.stringify({ ...credential, issuers: [{ issuer: "https://other.test/x", keys_uri: "https://other.test/x/edge/keys" }] }), /POSTERN_POLICY: providers\.shop\.edge_keys: /],
   "is wrong in one of two": [(credential) => JSON.stringify([credential, { ...credential, edge: "x" }]), /POSTERN_EDGE: \[1\]\.edge: /],
 };
