@@ -66,7 +66,11 @@ fn hold_keys(gate: &mut Gate, explain: &Explain, now: Duration) -> Outcome {
         for (provider, name) in names.iter().enumerate() {
             if chosen.is_none_or(|chosen| chosen == name) {
                 gate.keys_mut()
-                    .hold(&KeySetId::new(provider, explain.domain.as_deref()), document.as_bytes(), now)
+                    .hold(
+                        &KeySetId::new(provider, explain.domain.as_deref()),
+                        document.as_bytes(),
+                        now,
+                    )
                     .map_err(|error| format!("{}: {error}", file.display()))?;
             }
         }

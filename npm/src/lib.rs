@@ -10,11 +10,10 @@ mod verdict;
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use postern_javascript::{
-    FieldCoding, NodeCrypto, NodeSignatures, RequestText, time,
-};
+use postern_javascript::{FieldCoding, NodeCrypto, NodeSignatures, RequestText, time};
 use postern_verify::{
-    Decision, Denial, EdgeCredential, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, PolicyError, Verification,
+    Decision, Denial, EdgeCredential, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, PolicyError,
+    Verification,
 };
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 use zeroize::Zeroizing;
@@ -66,7 +65,8 @@ impl JavaScriptGate {
         has_utf8_headers: bool,
     ) -> Result<Self, JsValue> {
         let edge = edge.map(Zeroizing::new);
-        let edges = edge.as_deref().map(|edge| EdgeCredential::parse_all(edge.as_bytes())).transpose();
+        let edges =
+            edge.as_deref().map(|edge| EdgeCredential::parse_all(edge.as_bytes())).transpose();
         let edges = edges.map_err(|error| JsValue::from(error.to_string()))?.unwrap_or_default();
         let policy = Policy::parse(policy.as_bytes()).map_err(wrong)?;
         let gate = Gate::new(policy).with_jitter_seed(jitter_seed.to_bits());

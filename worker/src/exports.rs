@@ -128,9 +128,8 @@ pub fn push(authorization: &str) -> bool {
 /// one does that.
 #[wasm_bindgen]
 pub async fn heed(env: Env) {
-    let begin = |station: &mut Station| {
-        station.begins_to_fill(time(now())?).then(|| station.number())
-    };
+    let begin =
+        |station: &mut Station| station.begins_to_fill(time(now())?).then(|| station.number());
     let Some(number) = with_station(None, begin).flatten() else { return };
     keys::fill(number, false, &env).await;
     with_station(Some(number), Station::ends_to_fill);

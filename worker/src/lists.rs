@@ -88,7 +88,11 @@ fn know(uri: &str, list: Known) {
 }
 
 fn seconds() -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date of our time")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a date of our time"
+    )]
     let seconds = (now() / 1_000.0) as u64;
     seconds
 }

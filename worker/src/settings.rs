@@ -90,7 +90,8 @@ fn edges(env: &Env) -> Result<Vec<EdgeCredential>, String> {
     }
     // Whoever can read `wrangler.toml` could read a table there.
     let text = value.as_string().map(Zeroizing::new);
-    let text = text.ok_or_else(|| format!("{EDGE}: it is no secret (`wrangler secret put {EDGE}`)"))?;
+    let text =
+        text.ok_or_else(|| format!("{EDGE}: it is no secret (`wrangler secret put {EDGE}`)"))?;
     EdgeCredential::parse_all(text.as_bytes()).map_err(|error| format!("{EDGE}: {error}"))
 }
 

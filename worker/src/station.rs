@@ -9,7 +9,8 @@ use postern_javascript::{
     FieldCoding, NodeCrypto, NodeSignatures, RequestText, answer_text, forward_text,
 };
 use postern_verify::{
-    Decision, Denial, EdgeCredential, Fetch, Forward, Gate, KeyRing, KeySetId, Policy, Request, Tally,
+    Decision, Denial, EdgeCredential, Fetch, Forward, Gate, KeyRing, KeySetId, Policy, Request,
+    Tally,
 };
 use serde_json::json;
 

@@ -306,7 +306,12 @@ impl Slot {
     }
 
     /// `instance` is the ring's: it tells the issuer which of an edge's processes asks.
-    pub(super) fn begin_fetch(&mut self, key_set: KeySetId, instance: Instance, now: Duration) -> Fetch {
+    pub(super) fn begin_fetch(
+        &mut self,
+        key_set: KeySetId,
+        instance: Instance,
+        now: Duration,
+    ) -> Fetch {
         if self.in_flight_since.replace(now).is_some() {
             self.failures = self.failures.saturating_add(1); // the one before was lost
         }

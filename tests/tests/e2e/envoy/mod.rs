@@ -3,6 +3,9 @@
 mod answers;
 mod configuration;
 mod corpus;
+mod edge_credential;
+mod edge_keys;
+mod edge_restart;
 mod fuzz;
 mod headers;
 mod host_calls;
