@@ -26,7 +26,7 @@ fn install(project: &Path) {
 }
 
 /// A folder of npm's packages: the one that a variable names, or where set-up installs them.
-fn tools(variable: &str, folder: &str) -> String {
+pub(crate) fn tools(variable: &str, folder: &str) -> String {
     let installed = || workspace_root().join(".tools").join(folder).display().to_string();
     std::env::var(variable).unwrap_or_else(|_| installed())
 }

@@ -37,7 +37,8 @@ fn a_copy_that_is_refused_changes_nothing_and_the_fetch_is_still_to_be_made() {
     for older in [at(0) - Duration::from_secs(1), Duration::ZERO] {
         assert!(ring.handle_copy(&fetch, copy(&bundle(8, "b"), b"\"8.x\""), older, now).is_err());
     }
-    let gone = Fetched::Response { status: 410, etag: None, cache_control: None, age: None, body: b"" };
+    let gone =
+        Fetched::Response { status: 410, etag: None, cache_control: None, age: None, body: b"" };
     assert!(ring.handle_copy(&fetch, gone, now, now).is_err());
     assert!(ring.poll_fetch(now).is_none());
     assert_eq!(state_at(&ring, "a", now), "ready");
@@ -73,7 +74,10 @@ fn who_shares_an_instance_tells_what_is_held_when_all_must_hold_it() {
     };
     // Five seconds of use, and twice the six after which a fetch is lost.
     assert_eq!([5, 10, 16, 21].map(|seconds| told(seconds, None)), [false, false, false, true]);
-    assert!(told(26, Some(&bundle(8, "b"))), "a bundle that is news is asked for by the one before");
+    assert!(
+        told(26, Some(&bundle(8, "b"))),
+        "a bundle that is news is asked for by the one before"
+    );
     assert_eq!([31, 42, 47].map(|seconds| told(seconds, None)), [false, false, true]);
     // The same keys in another bundle are no news.
     assert!(told(52, Some(&bundle(9, "b"))) && told(57, None));
