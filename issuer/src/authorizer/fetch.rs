@@ -109,7 +109,8 @@ async fn answer(client: &HttpClient, fetch: &Fetch) -> Option<Answer> {
     let response = client.request(request(fetch)?).await.ok()?;
     let (parts, body) = response.into_parts();
     // One more, so that the core can tell that it is too long.
-    let body = Limited::new(body, fetch.max_bytes.saturating_add(1)).collect().await.ok()?.to_bytes();
+    let body =
+        Limited::new(body, fetch.max_bytes.saturating_add(1)).collect().await.ok()?.to_bytes();
     Some(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
 }
 
