@@ -36,7 +36,7 @@ async fn a_hot_restart_loses_no_request_and_the_new_process_is_another_to_the_is
     second.wait_for_status(&next, 200, LIMIT).await.unwrap();
     load.abort();
     let outcome = load.await;
-    assert!(outcome.as_ref().is_err_and(|error| error.is_cancelled()), "{outcome:?}");
+    assert!(outcome.as_ref().is_err_and(tokio::task::JoinError::is_cancelled), "{outcome:?}");
 
     let polls = world.issuer.polls();
     let instances: BTreeSet<String> =
