@@ -94,6 +94,11 @@ pub(crate) struct News {
 }
 
 impl News {
+    /// Whether it is a good answer, and not that there was none.
+    pub(crate) fn is_good(&self) -> bool {
+        self.answer.status == 200
+    }
+
     /// For the key ring, at the time [`News::at`].
     pub(crate) fn fetched(&self) -> Fetched<'_> {
         self.answer.fetched()
