@@ -10,6 +10,7 @@
 
 mod authorizer_corpus;
 mod command;
+mod edges;
 mod envoy;
 mod gateway;
 mod lambda;
