@@ -9,10 +9,11 @@ use crate::{
     claims::Claims,
     decide::{Evaluation, Outcome, Verdict},
     denial::Denial,
+    edge::EdgeCredential,
     forward::{Forward, Report},
     identity::Identity,
     key_ring::{KeyRing, KeySetId},
-    policy::{Demand, DenyResponse, Policy},
+    policy::{Demand, DenyResponse, Policy, PolicyError},
     request::Request,
     revoked::{RevokedSessions, session},
     signature::SignatureVerifier,
@@ -73,6 +74,12 @@ pub struct Counters {
     pub denied: u64,
     /// Requests that a rule on trial would have refused, whatever became of them.
     pub would_deny: u64,
+    /// Bundles of keys that were refused: not the issuer's, of the past, or unreadable.
+    pub bundles_refused: u64,
+    /// Status lists that were refused.
+    pub lists_refused: u64,
+    /// Requests that were let through by a status list that was stale (`when_stale: allow`).
+    pub stale_status: u64,
     /// The cache of verified tokens.
     pub cache: CacheCounters,
 }
@@ -101,6 +108,16 @@ impl Gate {
     pub fn with_jitter_seed(mut self, seed: u64) -> Self {
         self.keys = self.keys.with_jitter_seed(seed);
         self
+    }
+
+    /// The same gate, with what the edge has from its enrolments.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names a provider with `edge_keys` whose issuer none of `edges` covers.
+    pub fn with_edges(mut self, edges: Vec<EdgeCredential>) -> Result<Self, PolicyError> {
+        self.keys = self.keys.with_edges(&self.policy, edges)?;
+        Ok(self)
     }
 
     /// The policy.
@@ -141,7 +158,8 @@ impl Gate {
     /// What has happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { cache: self.verified.counters(), ..self.counters }
+        let bundles_refused = self.keys.bundles_refused();
+        Counters { bundles_refused, cache: self.verified.counters(), ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.

@@ -180,5 +180,5 @@ pub(crate) fn nearer(earlier: Option<Denial>, later: Denial) -> Denial {
 }
 
 fn key_set(check: &Check, domain: Option<&str>) -> KeySetId {
-    KeySetId { provider: check.provider, domain: domain.map(Into::into) }
+    KeySetId::new(check.provider, domain)
 }

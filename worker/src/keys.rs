@@ -155,7 +155,7 @@ fn end(fetch: &Fetch, copy: &Copy, at: f64, keys: &impl Keys) -> Option<Result<K
 
 /// What a ring has heard of: a source may be of several key sets, and each of them hears for itself.
 fn name(fetch: &Fetch, keys: &impl Keys) -> String {
-    let KeySetId { provider, domain } = &fetch.key_set;
+    let KeySetId { provider, domain, .. } = &fetch.key_set;
     let domain = domain.as_deref().unwrap_or_default();
     format!("{} {provider} {domain} {}", keys.number(), store::url(fetch))
 }

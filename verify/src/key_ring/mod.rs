@@ -18,13 +18,19 @@ mod freshness;
 mod schedule;
 mod slot;
 
-use std::{cell::Cell, fmt, time::Duration};
+use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 pub use self::fetch::{ConfigurationError, Fetch, FetchError, Fetched, KeySetId, KeyUpdate};
-use self::{allowance::Allowance, discovery::Source, domains::DomainSlots, slot::Slot};
+use self::{
+    allowance::Allowance,
+    discovery::Source,
+    domains::DomainSlots,
+    slot::{Access, Slot},
+};
 use crate::{
+    edge::{EdgeCredential, Enrolment},
     jwk_set::{JwkSet, JwkSetError},
-    policy::{KeySource, Policy, Provider, ProviderIndex},
+    policy::{DOMAIN, KeySource, Policy, PolicyError, Provider, ProviderIndex},
     signature::{CoreSignatures, SignatureVerifier},
 };
 
@@ -42,6 +48,8 @@ const NEVER: Duration = Duration::from_secs(16);
 ///   be good; the next try comes after a wait that doubles with each failure.
 /// - A set whose lifetime has ended without any try to refresh it, because the host slept or
 ///   nobody asked for it, is asked for first.
+/// - The keys of a bundle (`edge_keys`) are of no use any more from its `exp` on, whatever `max_stale`
+///   and later answers say; one that is refused counts as a failure.
 /// - An unknown `kid` causes one fetch, at most every 5 s for each key set; while a failed one backs
 ///   off, it is answered as for want of keys, not as unknown. The sets of domains
 ///   are fetched when a request needs them. Of both kinds together, the whole ring has at most 10
@@ -56,6 +64,7 @@ pub struct KeyRing {
     last_version: u64,
     /// How often keys have been looked at.
     uses: Cell<u64>,
+    bundles_refused: u64,
 }
 
 #[derive(Debug)]
@@ -83,13 +92,14 @@ impl KeyRing {
         let providers = policy.providers.iter().enumerate();
         Self {
             providers: providers
-                .map(|(index, provider)| ProviderKeys::new(index, provider, &mut last_version))
+                .map(|(index, provider)| ProviderKeys::new(index, provider, &[], &mut last_version))
                 .collect(),
             signatures: Box::new(CoreSignatures),
             unknown_keys: Allowance::of_providers(),
             seed: 0,
             last_version,
             uses: Cell::new(0),
+            bundles_refused: 0,
         }
     }
 
@@ -107,6 +117,41 @@ impl KeyRing {
         Self { seed, ..self }
     }
 
+    /// The same ring, with what the edge has from its enrolments. Without, providers with
+    /// `edge_keys` have no keys; nor has a domain that none of `edges` covers. For a new ring: what
+    /// it holds by then of such providers is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names a provider with `edge_keys` whose issuer none of `edges` covers.
+    pub fn with_edges(
+        mut self,
+        policy: &Policy,
+        edges: Vec<EdgeCredential>,
+    ) -> Result<Self, PolicyError> {
+        let edges: Vec<Arc<EdgeCredential>> = edges.into_iter().map(Arc::new).collect();
+        let providers = policy.providers.iter().zip(&mut self.providers).enumerate();
+        for (index, (provider, keys)) in providers {
+            if !matches!(provider.keys, KeySource::Edge(_)) {
+                continue;
+            }
+            let template = provider.claim_rules.issuer.as_deref().unwrap_or_default();
+            let mut issuers = edges.iter().flat_map(|edge| edge.issuers());
+            if !issuers.any(|issuer| is_of_template(issuer, template)) {
+                let member = format!("providers.{}.edge_keys", provider.name);
+                let reason = "no credential of an edge covers the provider's issuer";
+                return Err(PolicyError::new(member, reason));
+            }
+            *keys = ProviderKeys::new(index, provider, &edges, &mut self.last_version);
+        }
+        Ok(self)
+    }
+
+    /// How many bundles were refused.
+    pub(crate) fn bundles_refused(&self) -> u64 {
+        self.bundles_refused
+    }
+
     pub(crate) fn signatures(&self) -> &dyn SignatureVerifier {
         &*self.signatures
     }
@@ -114,8 +159,8 @@ impl KeyRing {
     /// The next fetch that is due, if any. The fetch counts as under way from here on.
     pub fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {
         let now = sane(now);
-        let providers = self.providers.iter_mut().enumerate();
-        providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, now))
+        let (providers, seed) = (self.providers.iter_mut().enumerate(), self.seed);
+        providers.into_iter().find_map(|(index, keys)| keys.poll_fetch(index, seed, now))
     }
 
     /// Takes the end of a fetch. One that has been given up since, or made anew, changes nothing
@@ -134,7 +179,11 @@ impl KeyRing {
         if !slot.is_some_and(|slot| slot.is_attempt(fetch.attempt)) {
             return Ok(KeyUpdate::Ignored);
         }
-        self.end_fetch(&fetch.key_set, fetched, sane(now))
+        let result = self.end_fetch(&fetch.key_set, fetched, sane(now));
+        if matches!(result, Err(FetchError::Bundle(_))) {
+            self.bundles_refused = self.bundles_refused.saturating_add(1);
+        }
+        result
     }
 
     fn end_fetch(
@@ -144,14 +193,17 @@ impl KeyRing {
         now: Duration,
     ) -> Result<KeyUpdate, FetchError> {
         let (seed, last_version) = (self.seed, &mut self.last_version);
+        let signatures = &*self.signatures;
         let keys = self.providers.get_mut(key_set.provider);
         let domain = key_set.domain.as_deref().unwrap_or_default();
         match keys {
-            Some(ProviderKeys::Remote(slot)) => slot.end_fetch(fetched, now, seed, last_version),
+            Some(ProviderKeys::Remote(slot)) => {
+                slot.end_fetch(fetched, signatures, now, seed, last_version)
+            }
             Some(ProviderKeys::Domains(domains)) => {
                 // It may have been dropped meanwhile, if the fetch was thought to be lost.
                 let Some(slot) = domains.slot_mut(domain) else { return Ok(KeyUpdate::Ignored) };
-                let result = slot.end_fetch(fetched, now, seed, last_version);
+                let result = slot.end_fetch(fetched, signatures, now, seed, last_version);
                 domains.settle(domain, now);
                 result
             }
@@ -160,7 +212,8 @@ impl KeyRing {
     }
 
     /// Takes a key set that the host has at hand, as if it had been fetched at `now`: from a file,
-    /// or from a store that several gates share.
+    /// or from a store that several gates share. It is a JWK Set in the clear, also where the
+    /// provider has `edge_keys`: the host vouches for it.
     ///
     /// # Errors
     ///
@@ -251,7 +304,9 @@ impl KeyRing {
                 };
                 slot.at_hand(key_id, allowance.is_free(now), now)
             }
-            (None, Some(ProviderKeys::Domains(domains))) if domain.is_some() => {
+            (None, Some(ProviderKeys::Domains(domains)))
+                if domain.is_some_and(|domain| domains.serves(domain)) =>
+            {
                 if domains.allowance(None).is_free(now) && domains.has_room(now) {
                     return KeysAtHand::Await;
                 }
@@ -288,36 +343,48 @@ impl KeyRing {
 }
 
 impl ProviderKeys {
-    fn new(index: ProviderIndex, provider: &Provider, last_version: &mut u64) -> Self {
-        let issuer = provider.claim_rules.issuer.as_deref().unwrap_or_default();
+    fn new(
+        index: ProviderIndex,
+        provider: &Provider,
+        edges: &[Arc<EdgeCredential>],
+        last_version: &mut u64,
+    ) -> Self {
+        let rules = &provider.claim_rules;
+        let issuer = rules.issuer.as_deref().unwrap_or_default();
         if let Some(domains) = &provider.domains
             && let Some(slots) =
-                DomainSlots::new(index, &provider.keys, issuer, domains.max_key_sets)
+                DomainSlots::new(index, &provider.keys, rules, edges, domains.max_key_sets)
         {
             return Self::Domains(Box::new(slots));
         }
+        let mut access = Access::Anyone;
         let (source, fetching) = match &provider.keys {
             KeySource::Local(keys) => {
                 *last_version += 1;
                 return Self::Local { keys: keys.clone(), version: *last_version };
             }
             KeySource::Remote(remote) => (Source::Named(remote.http_uri.clone()), remote.fetching),
+            KeySource::Edge(remote) => {
+                let enrolment = Enrolment::new(edges, issuer, rules.clock_skew, 0);
+                access = enrolment.map_or(Access::Nobody, |known| Access::Edge(Box::new(known)));
+                (Source::Named(remote.http_uri.clone()), remote.fetching)
+            }
             KeySource::Discovered(discovery) => {
                 (Source::discovered(discovery.clone(), issuer.to_owned()), discovery.fetching)
             }
         };
-        Self::Remote(Box::new(Slot::new(source, fetching, false, schedule::salt(index, ""))))
+        let salt = schedule::salt(index, "");
+        Self::Remote(Box::new(Slot::new(source, access, fetching, false, salt)))
     }
 
-    fn poll_fetch(&mut self, provider: ProviderIndex, now: Duration) -> Option<Fetch> {
+    fn poll_fetch(&mut self, provider: ProviderIndex, seed: u64, now: Duration) -> Option<Fetch> {
         match self {
             Self::Remote(slot) if slot.is_due(now) => {
-                Some(slot.begin_fetch(KeySetId { provider, domain: None }, now))
+                Some(slot.begin_fetch(KeySetId::new(provider, None), seed, now))
             }
             Self::Domains(domains) => {
                 let (domain, slot) = domains.slots_mut().find(|(_, slot)| slot.is_due(now))?;
-                let domain = Some(domain.into());
-                Some(slot.begin_fetch(KeySetId { provider, domain }, now))
+                Some(slot.begin_fetch(KeySetId::new(provider, Some(domain)), seed, now))
             }
             _ => None,
         }
@@ -330,6 +397,13 @@ impl ProviderKeys {
             Self::Domains(domains) => domains.slots().filter_map(Slot::wakeup).min(),
         }
     }
+}
+
+/// Whether it is the issuer of some domain, where `template` has domains; else the same one.
+fn is_of_template(issuer: &str, template: &str) -> bool {
+    let Some((before, behind)) = template.split_once(DOMAIN) else { return issuer == template };
+    let domain = issuer.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
+    domain.is_some_and(|domain| !domain.is_empty())
 }
 
 /// A time with which no sum overflows: at most the year 10000.

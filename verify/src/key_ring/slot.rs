@@ -5,16 +5,18 @@ use std::{cell::Cell, fmt, time::Duration};
 use zeroize::Zeroizing;
 
 use super::{
-    KeysAtHand,
+    KeysAtHand, NEVER,
     discovery::{Source, Step},
-    fetch::{ACCEPT_KEYS, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
+    fetch::{ACCEPT_BUNDLE, ACCEPT_KEYS, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
     freshness,
     schedule::{self, Chance},
 };
 use crate::{
+    edge::{BundleError, Enrolment, MAX_BUNDLE_BYTES},
     jwk::KeyKinds,
-    jwk_set::{JwkSet, JwkSetError},
+    jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES},
     policy::KeyFetching,
+    signature::SignatureVerifier,
 };
 
 /// An unknown `kid` may cause a fetch this long after the last one: a stranger who makes up key
@@ -30,10 +32,22 @@ const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
 const ACCEPT_CONFIGURATION: &str = "application/json";
 
+/// Who may fetch a key set.
+#[derive(Debug)]
+pub(super) enum Access {
+    /// Anyone: it is a document for all.
+    Anyone,
+    /// An enrolled edge, for which it is made into bundles.
+    Edge(Box<Enrolment>),
+    /// An enrolled edge, and this is none.
+    Nobody,
+}
+
 /// One key set that is fetched.
 #[derive(Debug)]
 pub(super) struct Slot {
     source: Source,
+    access: Access,
     fetching: KeyFetching,
     /// Whether it is only fetched when someone has asked for it since the last fetch.
     on_demand: bool,
@@ -69,12 +83,27 @@ struct HeldSet {
     max_age: Option<Duration>,
     confirmed: Duration,
     lifetime: Duration,
+    /// From when on it is of no use, whatever the issuer says of it meanwhile.
+    end: Option<Duration>,
+}
+
+impl HeldSet {
+    fn has_ended(&self, now: Duration) -> bool {
+        self.end.is_some_and(|end| now >= end)
+    }
 }
 
 impl Slot {
-    pub(super) fn new(source: Source, fetching: KeyFetching, on_demand: bool, salt: u64) -> Self {
+    pub(super) fn new(
+        source: Source,
+        access: Access,
+        fetching: KeyFetching,
+        on_demand: bool,
+        salt: u64,
+    ) -> Self {
         Self {
             source,
+            access,
             fetching,
             on_demand,
             held: None,
@@ -128,6 +157,9 @@ impl Slot {
     }
 
     fn without_keys(&self, may_ask: bool, now: Duration) -> KeysAtHand<'_> {
+        if self.is_closed() {
+            return KeysAtHand::Unavailable { retry_after: NEVER };
+        }
         let backing_off = self.is_backing_off(now);
         let spared = self.is_newcomer() && !may_ask;
         if self.is_expected(now) || !(backing_off || spared) {
@@ -139,7 +171,8 @@ impl Slot {
 
     fn usable(&self, now: Duration) -> Option<&HeldSet> {
         let age = |held: &HeldSet| now.saturating_sub(held.confirmed);
-        self.held.as_ref().filter(|held| age(held) <= self.fetching.max_stale)
+        let held = self.held.as_ref().filter(|held| age(held) <= self.fetching.max_stale);
+        held.filter(|held| !held.has_ended(now))
     }
 
     /// Whether the set has outlived its lifetime without a try to refresh it: nobody asked for it,
@@ -150,7 +183,7 @@ impl Slot {
         let in_flight = self.is_in_flight(now);
         let in_time = in_flight && self.in_flight_since.is_some_and(|since| since < end);
         let failed_lately = self.failures > 0 && (in_flight || now <= self.next_attempt + OVERDUE);
-        now >= end && !in_time && !failed_lately
+        now >= end && !in_time && !failed_lately && !self.is_closed()
     }
 
     /// Notes that the set has been looked at.
@@ -172,6 +205,19 @@ impl Slot {
         self.generation
     }
 
+    /// The sequence number of the newest bundle that was taken.
+    pub(super) fn newest_bundle(&self) -> u64 {
+        match &self.access {
+            Access::Edge(enrolment) => enrolment.newest(),
+            Access::Anyone | Access::Nobody => 0,
+        }
+    }
+
+    /// Whether it is not to be fetched at all.
+    fn is_closed(&self) -> bool {
+        matches!(self.access, Access::Nobody)
+    }
+
     /// Whether it has brought no keys yet, and perhaps nobody but a stranger speaks of it.
     pub(super) fn is_newcomer(&self) -> bool {
         self.on_demand && self.held.is_none()
@@ -186,7 +232,7 @@ impl Slot {
     pub(super) fn may_ask(&self, now: Duration) -> bool {
         let cooled = |last| now.saturating_sub(last) >= UNKNOWN_KEY_COOLDOWN;
         let cooled = self.held.is_none() || self.last_attempt.is_none_or(cooled);
-        cooled && !self.is_expected(now) && !self.is_backing_off(now)
+        cooled && !self.is_closed() && !self.is_expected(now) && !self.is_backing_off(now)
     }
 
     /// Makes a fetch due at once.
@@ -218,7 +264,8 @@ impl Slot {
 
     /// Whether it is fetched again when its time comes.
     fn is_scheduled(&self) -> bool {
-        !self.on_demand || (self.held.is_some() && self.wanted.get())
+        let wanted = !self.on_demand || (self.held.is_some() && self.wanted.get());
+        wanted && !self.is_closed()
     }
 
     /// Whether no tick may be about to come for the fetch that is due, because it has been so for
@@ -244,7 +291,8 @@ impl Slot {
         }
     }
 
-    pub(super) fn begin_fetch(&mut self, key_set: KeySetId, now: Duration) -> Fetch {
+    /// `seed` is the ring's: it tells the issuer which of an edge's processes asks.
+    pub(super) fn begin_fetch(&mut self, key_set: KeySetId, seed: u64, now: Duration) -> Fetch {
         if self.in_flight_since.replace(now).is_some() {
             self.failures = self.failures.saturating_add(1); // the one before was lost
         }
@@ -256,10 +304,21 @@ impl Slot {
         }
         self.asked = false;
         self.wanted.set(false);
-        let held_etag = self.held.as_ref().and_then(|held| held.etag.clone());
+        let held = self.held.as_ref().filter(|held| !held.has_ended(now));
+        let held_etag = held.and_then(|held| held.etag.clone());
+        let (accept_keys, authorization, max_bytes) = match &self.access {
+            Access::Edge(enrolment) => {
+                let authorization = enrolment.authorization(seed, held_etag.as_deref(), now);
+                (ACCEPT_BUNDLE, authorization, MAX_BUNDLE_BYTES)
+            }
+            Access::Anyone | Access::Nobody => (ACCEPT_KEYS, None, MAX_JWK_SET_BYTES),
+        };
+        // A bundle holds secrets that only the edge can read.
+        let may_hold_secrets =
+            authorization.is_none() && self.fetching.key_kinds == KeyKinds::WithSecrets;
         let (source, accept, if_none_match) = match self.source.begin(now) {
             Step::Configuration { source, etag } => (source, ACCEPT_CONFIGURATION, etag),
-            Step::Keys(source) => (source, ACCEPT_KEYS, held_etag),
+            Step::Keys(source) => (source, accept_keys, held_etag),
         };
         Fetch {
             key_set,
@@ -267,7 +326,9 @@ impl Slot {
             source: source.clone(),
             accept,
             if_none_match,
-            may_hold_secrets: self.fetching.key_kinds == KeyKinds::WithSecrets,
+            authorization,
+            may_hold_secrets,
+            max_bytes,
         }
     }
 
@@ -280,6 +341,7 @@ impl Slot {
     pub(super) fn end_fetch(
         &mut self,
         fetched: Fetched<'_>,
+        signatures: &dyn SignatureVerifier,
         now: Duration,
         seed: u64,
         last_version: &mut u64,
@@ -290,7 +352,7 @@ impl Slot {
         let chance = Chance::new(seed, self.salt, self.attempts);
         let result = match self.source.asking() {
             Some(_) => return self.end_configuration(fetched, chance, now),
-            None => self.take(fetched, now, last_version),
+            None => self.take(fetched, signatures, now, last_version),
         };
         match (&result, &self.held) {
             (Ok(_), Some(held)) => {
@@ -351,6 +413,7 @@ impl Slot {
     fn take(
         &mut self,
         fetched: Fetched<'_>,
+        signatures: &dyn SignatureVerifier,
         now: Duration,
         last_version: &mut u64,
     ) -> Result<KeyUpdate, FetchError> {
@@ -358,8 +421,8 @@ impl Slot {
             return Err(FetchError::NoAnswer);
         };
         let update = match (status, &self.held) {
-            (304, Some(_)) => KeyUpdate::Unchanged,
-            (200, _) => self.replace(body, last_version).map_err(FetchError::JwkSet)?,
+            (304, Some(held)) if !held.has_ended(now) => KeyUpdate::Unchanged,
+            (200, _) => self.take_body(body, signatures, now, last_version)?,
             (404 | 410, _) => {
                 self.source.is_gone();
                 if status == 410 && matches!(self.source, Source::Named(_)) {
@@ -379,14 +442,44 @@ impl Slot {
             if status == 200 {
                 held.etag = etag.map(<[u8]>::to_vec);
             }
-            held.lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
+            let lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
+            held.lifetime = match held.end {
+                Some(end) => freshness::until(end, lifetime, now),
+                None => lifetime,
+            };
             held.confirmed = now;
         }
         Ok(update)
     }
 
+    fn take_body(
+        &mut self,
+        body: &[u8],
+        signatures: &dyn SignatureVerifier,
+        now: Duration,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, FetchError> {
+        let Access::Edge(enrolment) = &self.access else {
+            return self.replace(body, last_version).map_err(FetchError::JwkSet);
+        };
+        let opened = enrolment.open(body, signatures, now).map_err(FetchError::Bundle)?;
+        let no_key_set = FetchError::Bundle(BundleError::Unreadable("it holds no key set"));
+        let update = self.replace(&opened.document, last_version).map_err(|_| no_key_set)?;
+        if let Access::Edge(enrolment) = &mut self.access {
+            enrolment.keep(&opened);
+        }
+        if let Some(held) = &mut self.held {
+            held.end = Some(opened.end);
+        }
+        Ok(update)
+    }
+
+    /// What was held stays if it is the same document; it has no end of its own then.
     fn replace(&mut self, body: &[u8], last_version: &mut u64) -> Result<KeyUpdate, JwkSetError> {
-        if self.held.as_ref().is_some_and(|held| held.document.as_slice() == body) {
+        if let Some(held) = &mut self.held
+            && held.document.as_slice() == body
+        {
+            held.end = None;
             return Ok(KeyUpdate::Unchanged);
         }
         let keys = JwkSet::parse(body, self.fetching.key_kinds)?;
@@ -404,6 +497,7 @@ impl Slot {
             max_age: None,
             confirmed: Duration::ZERO,
             lifetime: Duration::ZERO,
+            end: None,
         });
         Ok(update)
     }
