@@ -55,10 +55,10 @@ pub(crate) enum Command {
 /// The commands that stand on the data.
 #[derive(Subcommand)]
 pub(crate) enum StoredCommand {
-    /// Create and list domains.
+    /// Create and list domains, and end their sessions.
     #[command(subcommand)]
     Domain(DomainCommand),
-    /// Create, list and disable users.
+    /// Create, list and disable users, and end their sessions.
     #[command(subcommand)]
     User(UserCommand),
     /// List, rotate and export a domain's keys.
@@ -86,6 +86,8 @@ pub(crate) enum DomainCommand {
     Create(CreateDomain),
     /// List all domains.
     List,
+    /// End all sessions of a domain. Its users may log in again.
+    EndSessions { domain: DomainName },
 }
 
 #[derive(Args)]
@@ -130,6 +132,8 @@ pub(crate) enum UserCommand {
     List { domain: DomainName },
     /// Disable a user and end all sessions of theirs.
     Disable(UserOfDomain),
+    /// End all sessions of a user, who may log in again.
+    EndSessions(UserOfDomain),
 }
 
 #[derive(Args)]
@@ -256,7 +260,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "authorization")]
     pub(crate) token_header: HeaderName,
     /// Origin of a web page that may log in here, refresh and log out, such as
-    /// `https://app.example.com`; may be given more than once. Key sets are open to all pages.
+    /// `https://app.example.com`; may be given more than once. Key sets and status lists
+    /// are open to all pages.
     #[arg(long, env = "POSTERN_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<Origin>,
     /// Address and port of a second listener, which answers `/metrics` for Prometheus. It asks for no

@@ -47,9 +47,15 @@ async fn dispatch(opened: Opened, command: StoredCommand) -> Outcome<ExitCode> {
             create_domain(&opened, domain).await
         }
         StoredCommand::Domain(DomainCommand::List) => list_domains(&ports).await,
+        StoredCommand::Domain(DomainCommand::EndSessions { domain }) => {
+            end_sessions_of_domain(&ports, &domain).await
+        }
         StoredCommand::User(UserCommand::Create(user)) => create_user(&ports, user).await,
         StoredCommand::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
         StoredCommand::User(UserCommand::Disable(user)) => disable_user(&ports, user).await,
+        StoredCommand::User(UserCommand::EndSessions(user)) => {
+            end_sessions_of_user(&ports, user).await
+        }
         StoredCommand::Keys(command) => keys_command::run(&ports, command).await,
         StoredCommand::Edge(command) => edge_command::run(&ports, command).await,
         StoredCommand::Table(TableCommand::Create) => create_table(&opened).await,
@@ -122,6 +128,17 @@ async fn disable_user(ports: &Ports, user: UserOfDomain) -> Outcome {
     let UserOfDomain { domain, username } = user;
     ports.disable_user(&domain, &username).await?;
     print(&format!("disabled user `{username}` in domain `{domain}` and ended their sessions\n"))
+}
+
+async fn end_sessions_of_user(ports: &Ports, user: UserOfDomain) -> Outcome {
+    let UserOfDomain { domain, username } = user;
+    ports.end_sessions_of_user(&domain, &username).await?;
+    print(&format!("ended all sessions of user `{username}` in domain `{domain}`\n"))
+}
+
+async fn end_sessions_of_domain(ports: &Ports, domain: &DomainName) -> Outcome {
+    ports.end_sessions_of_domain(domain).await?;
+    print(&format!("ended all sessions of domain `{domain}`\n"))
 }
 
 fn start_log() -> io::Result<FlushOnDrop> {

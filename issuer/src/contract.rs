@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a contract test fails by panicking")]
 
 mod edges;
+mod status;
 
 use std::sync::Arc;
 
@@ -39,7 +40,8 @@ pub async fn store(store: Arc<dyn Store>) {
     one_new_password_hash_wins(&*store).await;
     edges::edges(&*store).await;
     edges::contacts(&*store).await;
-    failed_logins_are_counted(store).await;
+    failed_logins_are_counted(Arc::clone(&store)).await;
+    status::status(store).await;
 }
 
 /// Holds a vault to its port's promises.

@@ -7,6 +7,7 @@ mod key_set;
 mod login;
 mod request_log;
 mod session;
+mod status_list;
 pub(crate) mod time_limit;
 mod token_header;
 
@@ -37,9 +38,10 @@ struct Service {
     token_header: HeaderName,
 }
 
-/// The first-party API, the published key sets, and what enrolled edges ask for. Tokens are read from `token_header`, in
+/// The first-party API, the published key sets and status lists, and what enrolled edges ask for. Tokens
+/// are read from `token_header`, in
 /// `Bearer` form, and bare where that is not ambiguous. A request that takes longer than 30
-/// seconds, for want of its body, say, is answered 503. Pages of any origin may read the key sets;
+/// seconds, for want of its body, say, is answered 503. Pages of any origin may read what is published;
 /// those of `origins` may use the first-party API, and no others.
 pub fn router(issuer: Arc<Issuer>, token_header: HeaderName, origins: &[Origin]) -> Router {
     let first_party = within_limits(
@@ -50,7 +52,9 @@ pub fn router(issuer: Arc<Issuer>, token_header: HeaderName, origins: &[Origin])
             .route("/auth", get_alone(get(session::authorize)))
             .route("/logout", post(session::logout)),
     );
-    let public = Router::new().route("/{domain}/.well-known/jwks.json", get(key_set::publish));
+    let public = Router::new()
+        .route("/{domain}/.well-known/jwks.json", get(key_set::publish))
+        .route("/{domain}/status-lists/{list}", get(status_list::publish));
     let edges = Router::new().route("/{domain}/edge/keys", get_alone(get(edge_keys::hand_out)));
     let health = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz));
     within_limits(health)

@@ -5,6 +5,7 @@ mod edge_keys;
 mod login;
 mod readiness;
 mod refresh;
+mod status_list;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ use crate::{
     key_set::{KeySet, Publication},
     password::{PasswordChecks, PasswordError},
     session::{EndReason, RefreshToken, Session},
+    status_list::Shelf,
     store::StoreError,
     token::{IssuedToken, mint},
     verification::{self, Claimed, OwnToken},
@@ -38,6 +40,7 @@ pub struct Issuer {
     readiness: Readiness,
     contacts: WrittenContacts,
     edge_counts: EdgeCounts,
+    lists: Shelf,
 }
 
 /// What `/status` says of a token whose signature is right.
@@ -168,6 +171,7 @@ impl Issuer {
             readiness: Readiness::default(),
             contacts: WrittenContacts::default(),
             edge_counts: EdgeCounts::default(),
+            lists: Shelf::default(),
         }
     }
 
@@ -305,9 +309,12 @@ impl Issuer {
         let Ok(username) = token.username.parse() else {
             return Err(Refusal::Session);
         };
-        let session = self.ports.store.session(&domain.name, &username, &token.session).await?;
+        let (store, subject) = (&self.ports.store, &token.subject);
+        let (session, not_before) =
+            store.session_and_not_before(&domain.name, &username, &token.session, subject).await?;
         let session = session.filter(|session| session.user_id == token.subject);
         match session {
+            Some(session) if session.created_at < not_before => Err(Refusal::Session),
             Some(session) if session.is_alive(*now) => Ok(session),
             Some(session) if session.ended.is_none() => Err(Refusal::SessionExpired),
             _ => Err(Refusal::Session),

@@ -34,6 +34,7 @@ mod secrets_manager;
 mod serve;
 mod session;
 mod sqlite;
+mod status_list;
 mod store;
 mod token;
 mod user;
@@ -69,6 +70,7 @@ pub use crate::{
     serve::{serve, stop_signal},
     session::{EndReason, RefreshHash, Session},
     sqlite::Sqlite,
+    status_list::{ListPublication, NotBefore, StatusPlace},
     store::{Store, StoreError},
     token::IssuedToken,
     user::{PasswordHash, User, Username, UsernameError},

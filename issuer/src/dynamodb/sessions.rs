@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 
 use super::{
     item::{Item, Reader, WriteId, binary, number, text, with},
-    keys,
+    keys::{self, Key},
     list::{Wanted, is_of},
+    status::{latest_of, not_before_keys, revocation},
     table::Table,
     update::{Update, Written},
     users,
@@ -24,6 +25,7 @@ use crate::{
     domain::DomainName,
     secret::SecretBytes,
     session::{EndReason, RefreshHash, Session},
+    status_list::StatusPlace,
     store::StoreError,
     user::{User, Username},
 };
@@ -58,8 +60,25 @@ pub(super) async fn find(
     id: &str,
 ) -> Result<Option<Session>, StoreError> {
     let keys = [keys::session(domain, username, id), keys::user(domain, username)];
-    let items = table.read_all(&keys).await?;
-    let [session, user] = keys.map(|key| items.iter().find(|item| is_of(item, &key)));
+    found(&table.read_all(&keys).await?, &keys)
+}
+
+/// In one read, and so at the cost of one wait.
+pub(super) async fn find_with_not_before(
+    table: &Table,
+    domain: &DomainName,
+    username: &Username,
+    id: &str,
+    subject: &str,
+) -> Result<(Option<Session>, Timestamp), StoreError> {
+    let own = [keys::session(domain, username, id), keys::user(domain, username)];
+    let times = not_before_keys(domain, subject);
+    let items = table.read_all(&[own.as_slice(), &times].concat()).await?;
+    Ok((found(&items, &own)?, latest_of(&items, &times)?))
+}
+
+fn found(items: &[Item], keys: &[Key; 2]) -> Result<Option<Session>, StoreError> {
+    let [session, user] = keys.each_ref().map(|key| items.iter().find(|item| is_of(item, key)));
     let (Some(session), Some(user)) = (session, user) else {
         return Ok(None);
     };
@@ -130,7 +149,11 @@ pub(super) async fn end(
             (":write", write.value()),
         ],
     };
-    match table.update(update).await? {
+    let written = match session.status {
+        Some(place) => table.update_with(update, revocation(session, place, now)).await?,
+        None => table.update(update).await?,
+    };
+    match written {
         Written::Yes => Ok(true),
         Written::No(stored) => Ok(write.stands_in(stored.as_ref(), "ended_by")),
     }
@@ -162,7 +185,7 @@ pub(super) async fn end_all_of_user(
     Ok(())
 }
 
-fn disabled(key: keys::Key, at: Timestamp) -> Update<'static> {
+fn disabled(key: Key, at: Timestamp) -> Update<'static> {
     Update {
         key,
         change: "SET #ended_at = :now, #end_reason = :reason",
@@ -190,6 +213,10 @@ fn encode(session: &Session) -> Item {
     if let Some(previous) = session.previous_refresh {
         item = with(item, [("previous_refresh", binary(&previous.0))]);
     }
+    if let Some(StatusPlace { list, index }) = session.status {
+        let place = [("status_list", number(list.into())), ("status_index", number(index.into()))];
+        item = with(item, place);
+    }
     if let Some((moment, reason)) = session.ended {
         let ended = [("ended_at", number(moment.0)), ("end_reason", text(reason.as_str()))];
         item = with(item, ended);
@@ -211,7 +238,17 @@ fn decode(item: &Item) -> Result<Session, StoreError> {
         previous_refresh: read.optional_hash("previous_refresh")?,
         refreshed_at: read.moment("refreshed_at")?,
         successor_key: SecretBytes::new(read.binary("successor_key")?.to_owned()),
+        status: place(read)?,
     })
+}
+
+fn place(read: Reader<'_>) -> Result<Option<StatusPlace>, StoreError> {
+    let number = |name| {
+        let number = read.optional_number(name)?.map(u32::try_from).transpose();
+        number.map_err(|_| read.damaged())
+    };
+    let (list, index) = (number("status_list")?, number("status_index")?);
+    Ok(Option::zip(list, index).map(|(list, index)| StatusPlace { list, index }))
 }
 
 fn ended(read: Reader<'_>) -> Result<Option<(Timestamp, EndReason)>, StoreError> {

@@ -53,6 +53,16 @@ impl Versions for Issuer {
     }
 }
 
+/// The status lists that it publishes.
+struct StatusLists(Arc<Issuer>);
+
+#[async_trait]
+impl Versions for StatusLists {
+    async fn version(&self, domain: &DomainName) -> Result<Option<u64>, Failure> {
+        self.0.status_version(domain).await.map(Some)
+    }
+}
+
 /// What pokes the edges of an issuer.
 pub struct EdgePush {
     issuer: Arc<Issuer>,
@@ -83,17 +93,18 @@ enum Tried {
 }
 
 impl EdgePush {
-    /// For the edges of `issuer`, when its keys change, or what else is `watched`.
+    /// For the edges of `issuer`, when its keys or status lists change, or what else is `watched`.
     ///
     /// # Errors
     ///
     /// When the system has no certificates to trust.
     pub fn new(issuer: Arc<Issuer>, watched: Vec<Arc<dyn Versions>>) -> std::io::Result<Self> {
         let keys: Arc<dyn Versions> = issuer.clone();
+        let lists: Arc<dyn Versions> = Arc::new(StatusLists(Arc::clone(&issuer)));
         Ok(Self {
             issuer,
             client: http_client()?,
-            watched: [vec![keys], watched].concat(),
+            watched: [vec![keys, lists], watched].concat(),
             edges: Vec::new(),
             edges_read_at: None,
             known: HashMap::new(),

@@ -8,6 +8,7 @@ mod login;
 mod refresh;
 mod routes;
 mod stale_keys;
+mod status_list;
 mod token_routes;
 
 use axum::{

@@ -209,3 +209,17 @@ async fn who_is_out_of_order_holds_nobody_up_and_no_redirect_is_followed() {
     assert_eq!((delivered, refused), (2, 4));
     assert!(failed >= 2, "{failed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_is_poked_when_sessions_of_a_domain_are_ended() {
+    let (world, server) = (World::new().await, Server::new("204 No Content").await);
+    world.enrol("worker", &["shop", "blog"], &server.url()).await;
+    let task = world.start(Vec::new());
+    server.wait_for(1).await;
+    let ended = Instant::now();
+    world.ports.end_sessions_of_domain(&"shop".parse().unwrap()).await.unwrap();
+    server.wait_for(2).await;
+    assert!(ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+    assert_eq!(part(&server.token(1), 1)["issuers"], json!(["https://auth.example.com/shop"]));
+    task.abort();
+}
