@@ -102,6 +102,26 @@ impl<'b> UnverifiedList<'b> {
     }
 }
 
+impl StatusList {
+    /// This list, with all that `later` refuses, and as of its time.
+    pub(crate) fn united(self, later: &Self) -> Self {
+        let places = if self.places == later.places {
+            self.places
+        } else {
+            self.places.united(&later.places)
+        };
+        let not_before = self.not_before.united(&later.not_before);
+        Self {
+            key_id: later.key_id.clone(),
+            issued_at: later.issued_at,
+            ends: later.ends,
+            time_to_live: later.time_to_live,
+            places,
+            not_before,
+        }
+    }
+}
+
 fn places(claims: &Map<String, Value>) -> Option<Places> {
     let list = claims.get("status_list")?.as_object()?;
     let bits = list.get("bits")?.as_u64()?;

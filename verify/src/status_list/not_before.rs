@@ -28,6 +28,16 @@ impl NotBefore {
         };
         Some(Self { all: if let Some(all) = all { Some(all?) } else { None }, subjects })
     }
+
+    /// What both of them say together.
+    pub(crate) fn united(mut self, other: &Self) -> Self {
+        self.all = self.all.max(other.all);
+        for (subject, time) in &other.subjects {
+            let known = self.subjects.entry(subject.clone()).or_default();
+            *known = (*known).max(*time);
+        }
+        self
+    }
 }
 
 /// A `NumericDate` (RFC 7519 §2).

@@ -367,7 +367,7 @@ impl ProviderLists {
             }
             *last_serial += 1;
             let salt = schedule::salt(self.provider, uri);
-            let mut slot = ListSlot::new(*last_serial, domain, uri, source, salt);
+            let mut slot = ListSlot::new(*last_serial, domain, uri, source, self.clock_skew, salt);
             let since = self.since.get(domain.unwrap_or_default());
             slot.since = since.map(Since::state).unwrap_or_default();
             let free = self.slots.iter().position(Option::is_none);

@@ -27,6 +27,8 @@ pub(super) struct ListSlot {
     pub(super) domain: Option<Box<str>>,
     pub(super) uri: Box<str>,
     source: HttpUri,
+    /// By how much the clocks may differ of those who sign the list.
+    clock_skew: Duration,
     held: Option<HeldList>,
     generation: u64,
     /// When the fetch that is under way began.
@@ -84,6 +86,7 @@ impl ListSlot {
         domain: Option<&str>,
         uri: &str,
         source: HttpUri,
+        clock_skew: Duration,
         salt: u64,
     ) -> Self {
         Self {
@@ -91,6 +94,7 @@ impl ListSlot {
             domain: domain.map(Into::into),
             uri: uri.into(),
             source,
+            clock_skew,
             held: None,
             generation: 0,
             in_flight_since: None,
@@ -362,19 +366,18 @@ impl ListSlot {
         Ok(update)
     }
 
-    /// Puts a list in the place of an older one. Of two that were signed at one time nobody can tell
-    /// which is the later: what either of them refuses is refused.
+    /// Puts a list in the place of an older one. Of two that were signed at almost one time nobody can
+    /// tell which is the later, since an issuer has several clocks: what either of them refuses is refused.
     fn replace(&mut self, mut list: StatusList) -> Result<KeyUpdate, StatusListError> {
-        let update = match self.held.as_mut().filter(|held| held.is_vouched_for) {
-            Some(held) if list.issued_at < held.list.issued_at => {
-                return Err(StatusListError::RolledBack);
-            }
-            Some(held) => {
-                let is_new = list.places != held.list.places;
-                if is_new && list.issued_at == held.list.issued_at {
-                    list.places = list.places.united(&held.list.places);
+        let update = match self.held.as_ref().filter(|held| held.is_vouched_for) {
+            Some(HeldList { list: held, .. }) => {
+                if list.issued_at.saturating_add(self.clock_skew) < held.issued_at {
+                    return Err(StatusListError::RolledBack);
                 }
-                is_new || list.not_before != held.list.not_before
+                if list.issued_at <= held.issued_at {
+                    list = list.united(held);
+                }
+                list.places != held.places || list.not_before != held.not_before
             }
             None => true,
         };

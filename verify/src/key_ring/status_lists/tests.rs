@@ -15,6 +15,8 @@ use crate::{
 };
 
 const LISTS: &str = "https://i/status-lists/";
+/// What a policy has where it does not say.
+const SKEW: Duration = Duration::from_secs(60);
 
 fn at(millis: u64) -> Duration {
     Duration::from_millis(1_000_000_000 + millis)

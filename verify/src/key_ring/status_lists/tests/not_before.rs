@@ -96,3 +96,18 @@ fn what_a_withdrawn_key_has_said_counts_until_another_says_what_does() {
     fetched(&mut gate, seconds(5), answer(&body)).unwrap();
     assert_eq!(verdict(&mut gate, &by_two, seconds(5)), "ok");
 }
+
+#[test]
+fn of_two_lists_of_almost_one_time_the_later_times_count() {
+    let mut gate = filled(json!({}), &[]);
+    takes(&mut gate, seconds(5), json!({"all": 100, "subjects": {"u": 300, "w": 400}}));
+    let _ = verdict(&mut gate, &token(0, 0), seconds(9));
+    let behind = list_with(0, seconds(4), json!({"all": 200, "subjects": {"u": 250, "v": 500}}));
+    fetched(&mut gate, seconds(10), answer(&behind)).unwrap();
+    for (subject, time) in [("u", 300), ("v", 500), ("w", 400), ("x", 200)] {
+        for (issued_at, expected) in [(time - 1, "token_not_before"), (time, "ok")] {
+            let token = issued(subject, issued_at);
+            assert_eq!(verdict(&mut gate, &token, seconds(10)), expected, "{subject}");
+        }
+    }
+}

@@ -123,15 +123,42 @@ fn a_lost_fetch_is_made_again() {
 }
 
 #[test]
-fn an_older_list_is_refused_and_counted() {
+fn a_list_that_is_older_by_more_than_the_skew_is_refused_and_counted() {
     let mut gate = filled(json!({}), &[]);
     fetched(&mut gate, seconds(5), answer(&list(1, 0, seconds(5), &[7]))).unwrap();
     verdict(&mut gate, &token(0, 7), seconds(5));
-    let old = list(1, 0, seconds(4), &[]);
+    let old = list(1, 0, seconds(5).saturating_sub(SKEW + Duration::from_secs(1)), &[]);
     let error = fetched(&mut gate, seconds(10), answer(&old)).unwrap_err();
     assert!(matches!(error, FetchError::StatusList(StatusListError::RolledBack)));
     assert_eq!(gate.counters().lists_refused, 1);
     assert_eq!(verdict(&mut gate, &token(0, 7), seconds(10)), "token_revoked");
+}
+
+/// The one that is ahead has signed first, and from then on only the other one answers.
+#[test]
+fn two_signers_whose_clocks_differ_by_the_skew_take_nothing_back_and_stop_nothing() {
+    let mut gate = filled(json!({}), &[]);
+    fetched(&mut gate, seconds(5), answer(&list(1, 0, seconds(5) + SKEW, &[7]))).unwrap();
+    let mut now = seconds(5);
+    while now < seconds(150) {
+        for (index, expected) in [(7, "token_revoked"), (1, "ok")] {
+            assert_eq!(verdict(&mut gate, &token(0, index), now), expected, "{index} at {now:?}");
+        }
+        if let Some(fetch) = poll(&mut gate, now) {
+            let behind = list(1, 0, seconds(5), &[8]);
+            gate.keys_mut().handle_fetched(&fetch, answer(&behind), now).unwrap();
+            assert_eq!(verdict(&mut gate, &token(0, 8), now), "token_revoked");
+        }
+        now += Duration::from_millis(100);
+    }
+    // The time of the later one goes on counting.
+    let old = list(1, 0, seconds(4), &[]);
+    let _ = verdict(&mut gate, &token(0, 1), now);
+    fetched(&mut gate, now, answer(&old)).unwrap_err();
+    assert_eq!(gate.counters().lists_refused, 1);
+    let _ = verdict(&mut gate, &token(0, 1), now);
+    fetched(&mut gate, now + SKEW, answer(&list(1, 0, seconds(6) + SKEW, &[8]))).unwrap();
+    assert_eq!(verdict(&mut gate, &token(0, 7), now + SKEW), "ok");
 }
 
 #[test]
