@@ -62,7 +62,8 @@ const NEVER: Duration = Duration::from_secs(16);
 /// - The keys of a bundle (`edge_keys`) are of no use any more from its `exp` on, whatever `max_stale`
 ///   and later answers say; one that is refused counts as a failure.
 /// - An unknown `kid` causes one fetch, at most every 5 s for each key set; while a failed one backs
-///   off, it is answered as for want of keys, not as unknown. The sets of domains
+///   off, it is answered as for want of keys, not as unknown. Of `edge_keys`, that is every second, and
+///   within a second of a poll it is answered as for want of keys, too. The sets of domains
 ///   are fetched when a request needs them. Of both kinds together, the whole ring has at most 10
 ///   per second, and 20 at once after a quiet time.
 ///

@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// An unknown `kid` may cause a fetch this long after the last one: a stranger who makes up key
-/// ids costs the issuer no more than one request in this time.
+/// ids costs the issuer no more than one request in this time. Of an edge's bundle, see
+/// [`NEWS_COOLDOWN`].
 pub(super) const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(5);
 /// A clock that goes back by less is one that was read in another order.
 pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
@@ -35,7 +36,8 @@ pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
 pub(super) const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 
-/// How often news of the issuer make for a fetch: whoever has seen one can repeat it.
+/// How often news of the issuer make for a fetch: whoever has seen one can repeat it. So often, too, an
+/// unknown `kid` makes for one of an edge's bundle.
 pub(super) const NEWS_COOLDOWN: Duration = Duration::from_secs(1);
 
 const ACCEPT_CONFIGURATION: &str = "application/json";
@@ -73,6 +75,8 @@ pub(super) struct Slot {
     next_attempt: Duration,
     /// A fetch is to begin at once, whoever wants it.
     asked: bool,
+    /// So it was with the fetch that began last.
+    was_asked: bool,
     /// Someone has looked at the set since the last fetch began,
     wanted: Cell<bool>,
     /// and this tells which of several sets was looked at last.
@@ -127,6 +131,7 @@ impl Slot {
             failures: 0,
             next_attempt: Duration::ZERO,
             asked: false,
+            was_asked: false,
             wanted: Cell::new(false),
             used: Cell::new(0),
             nudged: None,
@@ -149,8 +154,9 @@ impl Slot {
         if self.is_lapsed(held, now) || (!knows && may_learn) {
             return KeysAtHand::Await;
         }
-        // Nobody is called unauthorized where strangers have used up what would tell,
-        if !knows && self.may_ask(now) {
+        // Nobody is called unauthorized where strangers have used up what would tell, where it is too
+        // early for that,
+        if !knows && (self.may_ask(now) || self.was_polled_just_now(now)) {
             return KeysAtHand::Unavailable { retry_after: OVERDUE };
         }
         // or where the issuer could not be asked.
@@ -248,9 +254,25 @@ impl Slot {
 
     /// Whether an unknown `kid`, or a first question for a set, may cause a fetch now.
     pub(super) fn may_ask(&self, now: Duration) -> bool {
-        let cooled = |last| now.saturating_sub(last) >= UNKNOWN_KEY_COOLDOWN;
-        let cooled = self.held.is_none() || self.last_attempt.is_none_or(cooled);
+        let cooled = self.held.is_none() || !self.is_cooling(now);
         cooled && !self.is_closed() && !self.is_expected(now) && !self.is_backing_off(now)
+    }
+
+    /// Whether the last fetch was not long enough ago for a stranger to cause another.
+    fn is_cooling(&self, now: Duration) -> bool {
+        let cooldown = match self.access {
+            // It polls so often that otherwise an unknown `kid` would never cause one.
+            Access::Edge(_) => NEWS_COOLDOWN,
+            Access::Anyone | Access::Nobody => UNKNOWN_KEY_COOLDOWN,
+        };
+        self.last_attempt.is_some_and(|last| now.saturating_sub(last) < cooldown)
+    }
+
+    /// Whether an edge cannot tell yet that there is no such key: the issuer may have made it after the
+    /// last fetch, which nobody had asked for.
+    fn was_polled_just_now(&self, now: Duration) -> bool {
+        let is_edge = matches!(self.access, Access::Edge(_));
+        is_edge && !self.was_asked && self.is_cooling(now)
     }
 
     /// Makes a fetch due at once.
@@ -325,7 +347,7 @@ impl Slot {
             // Of a clock that went back: what is confirmed in the future would never be too old.
             held.confirmed = held.confirmed.min(now);
         }
-        self.asked = false;
+        self.was_asked = std::mem::take(&mut self.asked);
         self.wanted.set(false);
         let held = self.held.as_ref().filter(|held| !held.has_ended(now));
         let held_etag = held.and_then(|held| held.etag.clone());

@@ -316,3 +316,46 @@ fn nothing_of_the_ring_shows_a_key() {
         assert!(!shown.contains(&encoded) && !shown.contains(&format!("{byte}, {byte}, {byte}")));
     }
 }
+
+#[test]
+fn an_unknown_key_between_polls_causes_a_fetch_and_nobody_is_called_unauthorized_before() {
+    let mut ring = filled();
+    let (mut unknown, mut waits, mut fetches) = (0, 0, Vec::new());
+    for tenth in 0..1_000 {
+        let now = at(0) + Duration::from_millis(tenth * 100);
+        match state_at(&ring, "new", now) {
+            "await" => {
+                waits += 1;
+                ring.demand(&only(), now);
+            }
+            "unavailable" => assert!(tenth < 10, "{tenth}"),
+            _ => unknown += 1,
+        }
+        if let Some(fetch) = ring.poll_fetch(now) {
+            fetches.push(now);
+            ring.handle_fetched(&fetch, status(304), now).unwrap();
+        }
+    }
+    // Who makes up key ids costs the issuer one request a second, and learns that there is no such key.
+    assert!(
+        fetches.windows(2).all(|pair| pair[1] - pair[0] >= super::super::slot::NEWS_COOLDOWN),
+        "{fetches:?}"
+    );
+    assert!((90..=100).contains(&waits) && unknown > 700, "{waits} {unknown}");
+}
+
+#[test]
+fn a_new_key_is_known_after_a_round_trip_and_just_after_a_poll_a_second_later() {
+    let mut ring = filled();
+    let polled = ring.next_wakeup().unwrap();
+    ends(&mut ring, polled, status(304)).unwrap();
+    let soon = polled + Duration::from_millis(300);
+    assert_eq!(state_at(&ring, "b", soon), "unavailable");
+    assert!(!ring.demand(&only(), soon));
+    assert_eq!(state_at(&ring, "a", soon), "ready");
+    let now = polled + Duration::from_secs(1);
+    assert_eq!(state_at(&ring, "b", now), "await");
+    assert!(ring.demand(&only(), now));
+    ends(&mut ring, now, answer(&bundle(8, "b"))).unwrap();
+    assert_eq!((state_at(&ring, "b", now), state_at(&ring, "c", now)), ("ready", "ready"));
+}
