@@ -41,7 +41,7 @@ impl KeySetId {
 pub struct Fetch {
     /// For which keys.
     pub key_set: KeySetId,
-    /// Which one it is of this key set's, counted from 1.
+    /// Which one it is of this key set's: each has a greater number than those before.
     pub attempt: u64,
     /// Where from, and how long it may take.
     pub source: HttpUri,

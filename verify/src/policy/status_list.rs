@@ -20,6 +20,8 @@ const MAX_STALES: RangeInclusive<Duration> =
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(4);
 const LIST_COUNTS: RangeInclusive<u32> = 1..=1_000;
+/// Most lists of all domains of a provider, unless it has more domains than that.
+const MAX_LISTS_OF_ALL: usize = 4_096;
 
 /// How a provider's status lists are fetched, and what counts where they are not there.
 #[derive(Debug, Clone)]
@@ -32,7 +34,10 @@ pub(crate) struct StatusLists {
     pub(crate) allow_stale: bool,
     /// Whether tokens pass that name no list.
     pub(crate) allow_missing: bool,
+    /// Most lists that are held of one domain, or of a provider without domains,
     pub(crate) max_lists: usize,
+    /// and of all domains together.
+    pub(crate) max_lists_of_all: usize,
 }
 
 impl StatusLists {
@@ -75,8 +80,18 @@ impl StatusLists {
             return Err(PolicyError::new(format!("{member}.max_lists"), reason));
         }
         let max_lists = usize::try_from(max_lists).unwrap_or(usize::MAX);
+        let max_domains = domains.map_or(1, |domains| domains.max_key_sets);
+        let max_lists_of_all = (max_lists * max_domains).min(MAX_LISTS_OF_ALL.max(max_domains));
         let allow_missing = raw.allow_missing;
-        Ok(Self { place, max_age, max_stale, allow_stale, allow_missing, max_lists })
+        Ok(Self {
+            place,
+            max_age,
+            max_stale,
+            allow_stale,
+            allow_missing,
+            max_lists,
+            max_lists_of_all,
+        })
     }
 
     /// Where the list of this URI is fetched; `None` where that is not at the provider's place, or

@@ -2,8 +2,10 @@
 //! long as such tokens come, and not too many of them.
 //!
 //! - [`slot`] is one list that is fetched: what is held of it, and when to fetch it.
+//! - [`room`] bounds how many are held, of each domain and of all.
 //! - [`since`] is from when on the tokens of a domain count.
 
+mod room;
 mod since;
 mod slot;
 
@@ -306,7 +308,7 @@ impl ProviderLists {
             };
         };
         let Some(slot) = self.find(token, uri) else {
-            return if self.has_room(now) {
+            return if self.has_room(domain, now) {
                 StatusAtHand::Await { may_be_stale: false }
             } else {
                 StatusAtHand::Unavailable { retry_after: RETRY_AFTER }
@@ -347,10 +349,6 @@ impl ProviderLists {
         Some(slot)
     }
 
-    fn has_room(&self, now: Duration) -> bool {
-        self.places.len() < self.policy.max_lists || self.slots().any(|slot| !slot.is_expected(now))
-    }
-
     /// The slot of a list, a new one if need be; `None` where the list is none of the provider's, or
     /// where there is no room for it.
     fn enter(
@@ -362,9 +360,7 @@ impl ProviderLists {
     ) -> Option<&mut ListSlot> {
         if !self.places.contains_key(uri) {
             let source = self.policy.source_of(uri, domain)?;
-            while self.places.len() >= self.policy.max_lists {
-                self.evict(now)?;
-            }
+            self.make_room(domain, now)?;
             *last_serial += 1;
             let salt = schedule::salt(self.provider, uri);
             let mut slot = ListSlot::new(*last_serial, domain, uri, source, self.clock_skew, salt);
@@ -379,19 +375,6 @@ impl ProviderLists {
             self.places.insert(uri.into(), place);
         }
         self.slot_mut(uri).filter(|slot| slot.domain.as_deref() == domain)
-    }
-
-    /// Drops the list that was looked at longest ago, but none that is being fetched. What a domain's
-    /// lists said of all its tokens goes with the last of them.
-    fn evict(&mut self, now: Duration) -> Option<()> {
-        let idle = self.slots().filter(|slot| !slot.is_expected(now));
-        let oldest = idle.min_by_key(|slot| slot.last_used())?.uri.clone();
-        let place = self.places.remove(&oldest)?;
-        let slot = self.slots.get_mut(place)?.take()?;
-        if !self.slots().any(|other| other.domain == slot.domain) {
-            self.since.remove(slot.domain.as_deref().unwrap_or_default());
-        }
-        Some(())
     }
 
     fn poll_fetch(&mut self, now: Duration) -> Option<Fetch> {

@@ -33,6 +33,16 @@ impl Since {
         self.state
     }
 
+    /// When the newest of the lists was signed.
+    pub(super) fn newest(&self) -> Duration {
+        self.newest
+    }
+
+    /// Whether nothing of it counts any more, if no list has come since.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.state == 0 || now > self.newest + REMEMBERED
+    }
+
     /// The next list says anew what counts; until then, all goes on counting.
     pub(super) fn doubt(&mut self) {
         self.is_doubtful = true;

@@ -18,6 +18,8 @@ use crate::{
 const IDLE_POLLS: u32 = 3;
 /// The least time between two polls, whatever `ttl` says.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// How many bits of an attempt's number count those of one slot.
+const ATTEMPT_BITS: u32 = 24;
 
 /// One status list that is fetched.
 #[derive(Debug)]
@@ -99,7 +101,8 @@ impl ListSlot {
             generation: 0,
             in_flight_since: None,
             last_attempt: None,
-            begun: 0,
+            // What was begun for a list that was dropped since is no fetch of this one's.
+            begun: serial.saturating_sub(1) << ATTEMPT_BITS,
             attempts: 0,
             failures: 0,
             next_attempt: Duration::ZERO,

@@ -3,6 +3,7 @@
 mod copies;
 mod not_before;
 mod polls;
+mod room;
 mod simulation;
 mod verdicts;
 

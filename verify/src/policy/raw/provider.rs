@@ -159,7 +159,8 @@ objects! {
         when_stale: Option<String>,
         /// Whether tokens pass that name no list. Default: they are refused.
         allow_missing: bool = default,
-        /// Most lists that are held at once: 1 to 1000. Default 64.
+        /// Most lists that are held at once, of each domain: 1 to 1000. Default 64. Of all domains of a
+        /// provider together, 4096 are, or as many as `max_key_sets` where that is more.
         max_lists: Option<u32>,
     }
 
