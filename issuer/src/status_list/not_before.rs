@@ -42,7 +42,7 @@ impl NotBefore {
     }
 
     /// The greatest of all.
-    pub(super) fn latest(&self) -> Option<Timestamp> {
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
         self.all.max(self.subjects.values().max().copied())
     }
 }
