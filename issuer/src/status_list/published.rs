@@ -29,11 +29,14 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(250);
 /// How far back the store is asked again, in seconds: so much may the clocks of those who revoke
 /// differ, and what passes between reading one and the commit.
-const OVERLAP_SECONDS: u64 = 120;
+const OVERLAP_SECONDS: u64 = 180;
 /// A list is signed anew once in each of these, counted from 1970.
 const PERIOD_SECONDS: u64 = 100;
 /// What a token may live longer at an edge than it says, in seconds, and a margin.
 const SKEW_ALLOWANCE_SECONDS: u64 = 120;
+/// How far ahead a list's `iat` may lie, in seconds, where the clock of whoever revoked was: edges
+/// take 300 and their skew.
+const AHEAD_SECONDS: u64 = 120;
 
 /// A list that is held, whether it was published already or not.
 pub(crate) struct PublishedList {
@@ -102,8 +105,10 @@ impl State {
     ) -> Result<(), StoreError> {
         let token_end = domain.settings.token_lifetime.saturating_add(SKEW_ALLOWANCE_SECONDS);
         let horizon = before(now, token_end);
+        // Whatever was known of clocks: they may have been set back since, and this one with them.
+        let since = self.revoked_since(read_at).min(before(now, OVERLAP_SECONDS));
         let (revoked, not_before) = try_join!(
-            store.revoked_since(&domain.name, self.number, self.revoked_since(read_at)),
+            store.revoked_since(&domain.name, self.number, since),
             store.not_before(&domain.name, self.raised_since(now).max(horizon)),
         )?;
         let latest = revoked.iter().map(|(_, at)| *at).max();
@@ -128,13 +133,15 @@ impl State {
         read_at: Instant,
     ) -> Result<Arc<ListPublication>, Failure> {
         let period = now.0 / PERIOD_SECONDS;
-        let is_signed = |signed: &&mut Signed| signed.key_id == key.id && signed.period == period;
+        let issued_at = self.issued_at(now, period);
+        let is_signed = |signed: &&mut Signed| {
+            signed.key_id == key.id && signed.period == period && signed.issued_at == issued_at
+        };
         let unchanged = self.signed.as_mut().filter(|_| !self.is_changed).filter(is_signed);
         if let Some(signed) = unchanged {
             signed.read_at = read_at;
             return Ok(Arc::clone(&signed.publication));
         }
-        let issued_at = self.issued_at(now, period);
         let content = ListContent {
             uri: list_uri(issuer, self.number),
             issued_at,
@@ -149,13 +156,15 @@ impl State {
         Ok(Arc::clone(&self.signed.insert(signed).publication))
     }
 
-    /// The beginning of the period, or of what has changed since; never before that of the list
-    /// that went before, which edges would take for a roll-back.
+    /// The beginning of the period, or of what has changed since, by whatever clock, so that it is
+    /// the same whenever that is learnt; never before that of the list that went before, which edges
+    /// would take for a roll-back.
     fn issued_at(&self, now: Timestamp, period: u64) -> Timestamp {
         let period_start = Timestamp(period.saturating_mul(PERIOD_SECONDS));
         // Raised to the second after.
         let raised_at = self.not_before.latest().map_or(period_start, |at| before(at, 1));
-        let changed_at = period_start.max(self.revoked_at).max(raised_at).min(now);
+        let changed_at =
+            period_start.max(self.revoked_at).max(raised_at).min(now.plus(AHEAD_SECONDS));
         self.signed.as_ref().map_or(changed_at, |signed| changed_at.max(signed.issued_at))
     }
 
