@@ -159,7 +159,7 @@ async fn tokens_say_where_they_stand_and_refreshed_ones_stay_there() {
 }
 
 #[tokio::test]
-async fn a_session_of_before_there_were_lists_has_no_place_and_goes_on() {
+async fn a_session_of_before_there_were_lists_gets_a_place_when_it_is_refreshed() {
     let fixture = Fixture::new().await;
     let user = fixture.ports.users(&"shop".parse().unwrap()).await.unwrap().remove(0);
     let (session, refresh) = Session::start(&user, fixture.clock.now(), SESSION_LIFETIME);
@@ -168,9 +168,17 @@ async fn a_session_of_before_there_were_lists_has_no_place_and_goes_on() {
     let (key_set, issuer) = (fixture.key_set("shop").await, format!("{URL}/shop"));
     let now = fixture.clock.now();
     let token = crate::token::mint(&issuer, &domain, &key_set, &session, &refresh, now).unwrap();
-    let next = fixture.refresh(token.token.expose()).await.token();
-    assert!(claims(&next).get("status").is_none());
+    let token = token.token.expose();
+    assert!(claims(token).get("status").is_none());
+    let next = fixture.refresh(token).await.token();
+    let place = claims(&next)["status"].clone();
+    assert!(place.is_object());
+    for racer in [token, &next] {
+        assert_eq!(claims(&fixture.refresh(racer).await.token())["status"], place);
+    }
+    assert!(!fixture.list().await.revokes(&next));
     fixture.logout(&next).await;
+    assert!(fixture.list_after_a_moment().await.revokes(&next));
 }
 
 #[tokio::test]
