@@ -86,7 +86,8 @@ pub(crate) enum DomainCommand {
     Create(CreateDomain),
     /// List all domains.
     List,
-    /// End all sessions of a domain. Its users may log in again.
+    /// End all sessions of a domain. Its users may log in again. The clocks of all machines that the
+    /// issuer runs on must agree within 10 seconds.
     EndSessions { domain: DomainName },
 }
 

@@ -179,7 +179,7 @@ impl Store for DynamoDb {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let ended = sessions::end(&self.table, session, reason, now).await?;
-        if ended && session.status.is_some() {
+        if ended {
             status::count_change(&self.table, &session.domain).await;
         }
         Ok(ended)

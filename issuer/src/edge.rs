@@ -126,8 +126,8 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// How long one is kept, in seconds.
-    pub const KEPT_SECONDS: u64 = 7 * 24 * 60 * 60;
+    /// How long one is kept, in seconds: an hour longer than the keys of any domain may be cached.
+    pub const KEPT_SECONDS: u64 = 25 * 60 * 60;
 }
 
 impl Edge {

@@ -1,6 +1,8 @@
 //! `postern edge`.
 
-use postern_issuer::{DomainName, EdgeStanding, Enrolment, Ports, Timestamp};
+use postern_issuer::{
+    DomainName, EdgeName, EdgeStanding, Enrolment, Ports, SigningAlgorithm, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,10 +19,7 @@ pub(crate) async fn run(ports: &Ports, command: EdgeCommand) -> Outcome {
         EdgeCommand::Enrol(edge) => enrol(ports, edge).await,
         EdgeCommand::List { json: true } => list_as_json(ports).await,
         EdgeCommand::List { json: false } => list(ports).await,
-        EdgeCommand::Remove { name } => {
-            ports.remove_edge(&name).await?;
-            print(&format!("removed edge `{name}`\n"))
-        }
+        EdgeCommand::Remove { name } => remove(ports, &name).await,
     }
 }
 
@@ -30,6 +29,22 @@ async fn enrol(ports: &Ports, edge: EnrolEdge) -> Outcome {
     let enrolment = Enrolment { name, domains, issuer_url, push_url };
     let (_, credential) = ports.enrol_edge(enrolment).await?;
     write_line(credential.expose())
+}
+
+async fn remove(ports: &Ports, name: &EdgeName) -> Outcome {
+    let edge = ports.store.edges().await?.into_iter().find(|edge| edge.name == *name);
+    ports.remove_edge(name).await?;
+    print(&format!("removed edge `{name}`\n"))?;
+    // Whatever comes of the rest, it is cut off, and that was said.
+    for domain in edge.into_iter().flat_map(|edge| edge.domains) {
+        if ports.key_set(&domain).await?.0.algorithm() == SigningAlgorithm::Hs256 {
+            print(&format!(
+                "it still knows the secrets of domain `{domain}`: `postern keys rotate {domain} \
+                 --compromised`, twice, withdraws them\n"
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 async fn list(ports: &Ports) -> Outcome {

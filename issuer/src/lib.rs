@@ -25,6 +25,7 @@ mod key_set;
 pub mod lambda;
 mod metrics;
 mod migration;
+mod moment;
 mod origin;
 mod password;
 mod rs256;

@@ -1,6 +1,6 @@
 //! What operators watch, in the text format of Prometheus: how edges stand, and nothing secret.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     administration::{AdministrationError, KeysStatus},
@@ -17,6 +18,10 @@ use crate::{
     issuer::Issuer,
 };
 
+/// Prometheus waits for 10 seconds, if it is told nothing else.
+const LIMIT: Duration = Duration::from_secs(9);
+const LIMIT_OF_DOMAINS: Duration = Duration::from_secs(7);
+const LIMIT_OF_DOMAIN: Duration = Duration::from_secs(2);
 const CONTENT: &str = "text/plain; version=0.0.4";
 
 /// `GET /metrics`, for a port that only those who watch can reach.
@@ -25,27 +30,51 @@ pub fn metrics_router(issuer: Arc<Issuer>) -> Router {
 }
 
 async fn metrics(State(issuer): State<Arc<Issuer>>) -> Response {
-    match statuses(&issuer).await {
-        Ok(statuses) => ([(CONTENT_TYPE, CONTENT)], text(&issuer, &statuses)).into_response(),
-        Err(error) => {
+    match timeout(LIMIT, statuses(&issuer)).await {
+        Ok(Ok(statuses)) => ([(CONTENT_TYPE, CONTENT)], text(&issuer, &statuses)).into_response(),
+        Ok(Err(error)) => {
             tracing::error!(%error, "cannot read how edges stand");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+        Err(_) => {
+            tracing::error!("cannot read in time how edges stand");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
 }
 
-async fn statuses(issuer: &Issuer) -> Result<Vec<(DomainName, KeysStatus)>, AdministrationError> {
-    let mut statuses = Vec::new();
+/// How the keys of domains stand, and how many of these cannot be read.
+#[derive(Default)]
+struct Statuses {
+    of_domains: Vec<(DomainName, KeysStatus)>,
+    unread: u64,
+}
+
+async fn statuses(issuer: &Issuer) -> Result<Statuses, AdministrationError> {
+    let (mut statuses, begun) = (Statuses::default(), Instant::now());
     for domain in issuer.ports().store.domains().await? {
-        let status = issuer.ports().keys_status(&domain.name).await?;
-        statuses.push((domain.name, status));
+        // One that never answers leaves time for the others.
+        let limit = (Instant::now() + LIMIT_OF_DOMAIN).min(begun + LIMIT_OF_DOMAINS);
+        match timeout_at(limit, issuer.ports().keys_status(&domain.name)).await {
+            Ok(Ok(status)) => statuses.of_domains.push((domain.name, status)),
+            Ok(Err(error)) => {
+                tracing::warn!(domain = %domain.name, %error, "cannot read how edges stand");
+                statuses.unread += 1;
+            }
+            Err(_) => statuses.unread += 1,
+        }
     }
     Ok(statuses)
 }
 
-fn text(issuer: &Issuer, statuses: &[(DomainName, KeysStatus)]) -> String {
+fn text(issuer: &Issuer, statuses: &Statuses) -> String {
     let mut page = Page::default();
-    let domains = || statuses.iter();
+    let domains = || statuses.of_domains.iter();
+    page.gauge(
+        "postern_domains_unread",
+        "Domains that are left out of what follows, since they could not be read.",
+        [(String::new(), statuses.unread)].into_iter(),
+    );
     page.gauge(
         "postern_domain_generation",
         "The generation of the key set that a domain publishes.",
@@ -126,7 +155,8 @@ impl Page {
         // Writing to a text cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
         for (labels, value) in samples {
-            let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
+            let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+            let _ = writeln!(self.0, "{name}{labels} {value}");
         }
     }
 }

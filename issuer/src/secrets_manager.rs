@@ -7,7 +7,7 @@ mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
-use self::cache::{Cache, Moment};
+use self::cache::Cache;
 pub(crate) use self::{
     document::Document,
     secrets::{CURRENT, PENDING, Secret, Secrets, Version},
@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     domain::DomainName,
     key_set::KeySet,
+    moment::Moment,
     store::StoreError,
     vault::{KeySetId, Vault},
 };

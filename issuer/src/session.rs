@@ -44,7 +44,8 @@ pub struct Session {
     /// Derives each refresh token's successor, so that every racer gets the same one and none
     /// is stored in clear.
     pub successor_key: SecretBytes,
-    /// Its place in the domain's status lists; a session of before there were any has none.
+    /// Its place in the domain's status lists; a session of before there were any has none
+    /// until it is refreshed.
     pub status: Option<StatusPlace>,
 }
 

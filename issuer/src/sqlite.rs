@@ -203,10 +203,10 @@ impl Store for Sqlite {
         next: RefreshHash,
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let id = session.id.clone();
+        let session = session.clone();
         self.write(move |connection| {
             let now = clock.now();
-            let replaced = sessions::replace_refresh(connection, &id, current, next, now)?;
+            let replaced = sessions::replace_refresh(connection, &session, current, next, now)?;
             Ok(replaced.then_some(now))
         })
         .await

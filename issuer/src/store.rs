@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::try_join;
 
 use crate::{
     account::Account,
@@ -86,6 +85,8 @@ pub trait Store: Send + Sync {
     /// current refresh token still is `current` and the session is alive: of any number of
     /// concurrent calls with one `current`, one succeeds.
     ///
+    /// A session that has no place yet gets that of `session`, if it has one.
+    ///
     /// Answers with the session's new [`Session::refreshed_at`], which is the time that `clock`
     /// shows as late as the storage can read it, just before the commit; or with nothing when
     /// another call came first or the session is over.
@@ -159,8 +160,9 @@ pub trait Store: Send + Sync {
         id: &str,
         subject: &str,
     ) -> Result<(Option<Session>, Timestamp), StoreError> {
-        let session = self.session(domain, username, id);
-        try_join!(session, self.not_before_of(domain, subject))
+        // In this order: of a session that was alive, all cuts count that came before it was read.
+        let session = self.session(domain, username, id).await?;
+        Ok((session, self.not_before_of(domain, subject).await?))
     }
 
     /// A number that is another one whenever something was revoked in the domain, or its
@@ -197,7 +199,7 @@ pub trait Store: Send + Sync {
     /// Puts a contact in the place of the earlier one of that process of that edge with that domain.
     async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError>;
 
-    /// The last contact of each process with a domain within a week at least, by edge and process.
+    /// The last contact of each process with a domain within a day at least, by edge and process.
     async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError>;
 
     /// Fails unless the storage can be read from and written to. A write must get as far as

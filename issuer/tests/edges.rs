@@ -189,7 +189,17 @@ fn edges_are_enrolled_listed_and_removed() {
     assert_eq!(fail(&data, &again), "error: edge `worker` already exists\n");
     let elsewhere = ["edge", "enrol", "x", "--domain", "blog", "--issuer-url", ISSUER_URL];
     assert_eq!(fail(&data, &elsewhere), "error: unknown domain `blog`\n");
-    assert_eq!(succeed(&data, &["edge", "remove", "worker"]), "removed edge `worker`\n");
+    succeed(&data, &["domain", "create", "blog"]);
+    let both = ["--domain", "blog"];
+    enrol(&data, "envoy", &both);
+    let removed = "removed edge `envoy`\nit still knows the secrets of domain `shop`: \
+                   `postern keys rotate shop --compromised`, twice, withdraws them\n";
+    assert_eq!(succeed(&data, &["edge", "remove", "envoy"]), removed);
+    let removed = removed.replace("envoy", "worker");
+    assert_eq!(succeed(&data, &["edge", "remove", "worker"]), removed);
+    let public = ["edge", "enrol", "x", "--domain", "blog", "--issuer-url", ISSUER_URL];
+    succeed(&data, &public);
+    assert_eq!(succeed(&data, &["edge", "remove", "x"]), "removed edge `x`\n");
     assert_eq!(fail(&data, &["edge", "remove", "worker"]), "error: unknown edge `worker`\n");
     assert_eq!(columns(&succeed(&data, &["edge", "list"])), [header]);
 }
@@ -300,6 +310,7 @@ fn metrics_say_how_edges_stand_and_neither_they_nor_the_log_hold_a_secret() {
         "content-type: text/plain; version=0.0.4\r\n",
         "# TYPE postern_edge_polls_total counter\n",
         "postern_domain_generation{domain=\"shop\"} 1\n",
+        "\npostern_domains_unread 0\n",
         "postern_edges_late{domain=\"shop\"} 1\n",
         "postern_edge_last_contact_age_seconds{domain=\"shop\",edge=\"envoy\"} ",
         "postern_edge_generation{domain=\"shop\",edge=\"envoy\"} 1\n",

@@ -77,10 +77,36 @@ async fn ended_sessions_are_revoked(store: &dyn Store) {
     assert!(store.create_session(&old).await.unwrap());
     assert!(store.end_session(&old, EndReason::Logout, NOW.plus(1)).await.unwrap());
     assert_eq!(read(store, &old).await.status, None);
+    old_sessions_get_a_place(store, &ada).await;
     // One that is over is not revoked: its tokens are over, too.
+    let both = revoked(store, "lists", 0, Timestamp(0)).await;
     let late = begin(store, &ada).await;
     assert!(!store.end_session(&late, EndReason::Logout, NOW.plus(600)).await.unwrap());
     assert_eq!(revoked(store, "lists", 0, Timestamp(0)).await, both);
+}
+
+/// With a refresh, and whoever ends one as it was before that revokes it all the same.
+async fn old_sessions_get_a_place(store: &dyn Store, ada: &User) {
+    let domain = &ada.domain;
+    let before = revoked(store, domain.as_str(), 0, Timestamp(0)).await;
+    let (old, _) = Session::start(ada, NOW, 600);
+    assert!(store.create_session(&old).await.unwrap());
+    let place = store.allocate_status(domain).await.unwrap();
+    let other = store.allocate_status(domain).await.unwrap();
+    let [first, second, third] = [1, 2, 3].map(|byte| RefreshHash([byte; 32]));
+    let now = || at(NOW.plus(1));
+    let placed = |place| Session { status: Some(place), ..old.clone() };
+    let (one, current) = (placed(place), old.current_refresh);
+    assert!(store.replace_refresh(&one, current, first, now()).await.unwrap().is_some());
+    assert_eq!(store.replace_refresh(&placed(other), current, second, now()).await.unwrap(), None);
+    assert_eq!(read(store, &old).await.status, Some(place));
+    assert!(store.replace_refresh(&one, first, third, now()).await.unwrap().is_some());
+    assert_eq!(read(store, &old).await.status, Some(place));
+    assert!(store.end_session(&old, EndReason::Logout, NOW.plus(20)).await.unwrap());
+    let mut after = before;
+    after.push((place.index, NOW.plus(20)));
+    after.sort_unstable();
+    assert_eq!(revoked(store, domain.as_str(), 0, Timestamp(0)).await, after);
 }
 
 async fn who_ends_a_session_revokes_it_once(store: Arc<dyn Store>) {

@@ -110,11 +110,13 @@ pub(super) async fn replace_refresh(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let write = WriteId::random();
-    let update = Update {
+    let change = "SET #previous_refresh = #current_refresh, #current_refresh = :next, \
+                  #refreshed_at = :now, #refreshed_before_by = #refreshed_by, \
+                  #refreshed_by = :write";
+    let with_place = format!("{change}, #status_list = :list, #status_index = :index");
+    let mut update = Update {
         key: keys::session(&session.domain, &session.username, &session.id),
-        change: "SET #previous_refresh = #current_refresh, #current_refresh = :next, \
-                 #refreshed_at = :now, #refreshed_before_by = #refreshed_by, \
-                 #refreshed_by = :write",
+        change,
         condition: "#current_refresh = :current AND attribute_not_exists(#ended_at) \
                     AND #expires_at > :now",
         values: vec![
@@ -124,6 +126,11 @@ pub(super) async fn replace_refresh(
             (":write", write.value()),
         ],
     };
+    // Whoever has given it another one has put another refresh token in the place of this one.
+    if let Some(StatusPlace { list, index }) = session.status {
+        update.change = &with_place;
+        update.values.extend([(":list", number(list.into())), (":index", number(index.into()))]);
+    }
     match table.update(update).await? {
         Written::Yes => Ok(true),
         Written::No(stored) => Ok(["refreshed_by", "refreshed_before_by"]
@@ -142,7 +149,12 @@ pub(super) async fn end(
     let update = Update {
         key: keys::session(&session.domain, &session.username, &session.id),
         change: "SET #ended_at = :now, #end_reason = :reason, #ended_by = :write",
-        condition: "attribute_not_exists(#ended_at) AND #expires_at > :now",
+        condition: if session.status.is_some() {
+            "attribute_not_exists(#ended_at) AND #expires_at > :now"
+        } else {
+            "attribute_not_exists(#ended_at) AND #expires_at > :now \
+             AND attribute_not_exists(#status_list)"
+        },
         values: vec![
             (":now", number(now.0)),
             (":reason", text(reason.as_str())),
@@ -155,7 +167,13 @@ pub(super) async fn end(
     };
     match written {
         Written::Yes => Ok(true),
-        Written::No(stored) => Ok(write.stands_in(stored.as_ref(), "ended_by")),
+        Written::No(stored) => match stored.as_ref().map(decode).transpose()? {
+            // A refresh has given it a place since it was read.
+            Some(stored) if session.status.is_none() && stored.status.is_some() => {
+                Box::pin(end(table, &stored, reason, now)).await
+            }
+            _ => Ok(write.stands_in(stored.as_ref(), "ended_by")),
+        },
     }
 }
 

@@ -8,11 +8,11 @@ use crate::clock::Timestamp;
 
 /// The `typ` of assertions: no other token that an edge signs, or that its users have, is one.
 const TYPE: &str = "postern-edge+jwt";
-/// How far an assertion's `iat` may be from now, either way: a clock may be a minute off, and a
-/// request may take a while.
-const AGE_SECONDS: f64 = 120.0;
+/// How far an assertion's `iat` may be from now, either way: two clocks may be a minute off, one this
+/// way and one that way, and a request may take a while.
+const AGE_SECONDS: f64 = 180.0;
 /// How far its `exp`, 60 seconds after `iat`, may lie back: more than that, so that `iat` decides.
-const SKEW: std::time::Duration = std::time::Duration::from_secs(61);
+const SKEW: std::time::Duration = std::time::Duration::from_secs(121);
 const INSTANCE_DIGITS: usize = 16;
 const HELD_MAX_BYTES: usize = 128;
 

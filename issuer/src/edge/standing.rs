@@ -14,7 +14,7 @@ pub enum EdgeState {
     Late,
     /// None was heard of within the bound.
     Silent,
-    /// None was ever heard of, or not within a week.
+    /// None was ever heard of, or not within a day.
     NeverSeen,
 }
 

@@ -5,6 +5,7 @@ mod edges;
 mod foreign_passwords;
 mod key_set;
 mod login;
+mod metrics;
 mod refresh;
 mod routes;
 mod stale_keys;

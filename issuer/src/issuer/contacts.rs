@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -11,15 +11,17 @@ use crate::{
     edge::{Contact, EdgeId},
 };
 
-/// How many are remembered. Whoever has the keys of an edge can make up processes, so there is an
-/// end to them.
-const LIMIT: usize = 16_384;
+/// How many processes of one edge are remembered for one domain. Whoever has the keys of an edge can
+/// make up processes, so there is an end to them, and no other edge is the worse for it.
+const LIMIT_OF_EDGE: usize = 1024;
+/// How many are remembered of all edges: what memory has room for.
+const LIMIT: usize = 64 * LIMIT_OF_EDGE;
 
-type Process = (DomainName, EdgeId, String);
+type Processes = HashMap<String, Written>;
 
 /// The contacts that were written, by domain, edge and process.
 #[derive(Default)]
-pub(super) struct WrittenContacts(Mutex<HashMap<Process, Written>>);
+pub(super) struct WrittenContacts(Mutex<HashMap<(DomainName, EdgeId), Processes>>);
 
 struct Written {
     at: Timestamp,
@@ -33,37 +35,62 @@ pub(super) struct Full;
 
 impl WrittenContacts {
     /// Whether a contact has to be written: its process holds something else than before, or was
-    /// not heard of for `pause` seconds. From then on it counts as written.
-    pub(super) fn is_news(&self, contact: &Contact, pause: u64) -> Result<bool, Full> {
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = process(contact);
-        if let Some(last) = written.get(&process)
-            && last.generation == contact.generation
-            // A clock that was set back does not make it old news.
-            && (last.at..last.until).contains(&contact.at)
-        {
-            return Ok(false);
+    /// not heard of since the pause after that.
+    pub(super) fn is_news(&self, contact: &Contact) -> Result<bool, Full> {
+        let mut edges = self.edges();
+        let edge = edge_of(contact);
+        let processes = edges.get_mut(&edge);
+        if let Some(last) = processes.as_ref().and_then(|known| known.get(&contact.instance)) {
+            let is_known = last.generation == contact.generation
+                // A clock that was set back does not make it old news.
+                && (last.at..last.until).contains(&contact.at);
+            return Ok(!is_known);
         }
-        if written.len() >= LIMIT && !written.contains_key(&process) {
-            written.retain(|_, last| contact.at < last.until);
-            if written.len() >= LIMIT {
+        if let Some(processes) = processes
+            && !has_room(processes, LIMIT_OF_EDGE, contact.at)
+        {
+            return Err(Full);
+        }
+        let count = |edges: &HashMap<_, Processes>| edges.values().map(HashMap::len).sum::<usize>();
+        if count(&edges) >= LIMIT {
+            edges.retain(|_, processes| has_any(processes, contact.at));
+            if count(&edges) >= LIMIT {
                 return Err(Full);
             }
         }
-        let Contact { at, generation, .. } = *contact;
-        written.insert(process, Written { at, generation, until: at.plus(pause) });
         Ok(true)
     }
 
-    /// One that could not be written.
-    pub(super) fn forget(&self, contact: &Contact) {
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        written.remove(&process(contact));
+    /// Remembers one that was written, for `pause` seconds. Not before: as long as it is under way,
+    /// another request of its process must not go without.
+    pub(super) fn remember(&self, contact: Contact, pause: u64) {
+        let edge = edge_of(&contact);
+        let Contact { at, generation, instance, .. } = contact;
+        let written = Written { at, generation, until: at.plus(pause) };
+        self.edges().entry(edge).or_default().insert(instance, written);
+    }
+
+    fn edges(&self) -> MutexGuard<'_, HashMap<(DomainName, EdgeId), Processes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn process(contact: &Contact) -> Process {
-    (contact.domain.clone(), contact.edge.clone(), contact.instance.clone())
+fn edge_of(contact: &Contact) -> (DomainName, EdgeId) {
+    (contact.domain.clone(), contact.edge.clone())
+}
+
+/// Whether there are fewer than `limit`, when those are forgotten that are old news.
+fn has_room(processes: &mut Processes, limit: usize, now: Timestamp) -> bool {
+    processes.len() < limit || {
+        has_any(processes, now);
+        processes.len() < limit
+    }
+}
+
+/// Whether any are left, when those are forgotten that are old news.
+fn has_any(processes: &mut Processes, now: Timestamp) -> bool {
+    processes.retain(|_, last| now < last.until);
+    !processes.is_empty()
 }
 
 #[cfg(test)]
@@ -82,6 +109,16 @@ mod tests {
         }
     }
 
+    impl WrittenContacts {
+        fn is_written(&self, contact: &Contact) -> Result<bool, Full> {
+            let is_news = self.is_news(contact)?;
+            if is_news {
+                self.remember(contact.clone(), 10);
+            }
+            Ok(is_news)
+        }
+    }
+
     #[test]
     fn only_news_is_written() {
         let contacts = WrittenContacts::default();
@@ -97,21 +134,45 @@ mod tests {
             (1, 0, Some(2), true),
         ] {
             let contact = contact(instance, after, generation);
-            assert_eq!(contacts.is_news(&contact, 10), Ok(news), "{contact:?}");
+            assert_eq!(contacts.is_written(&contact), Ok(news), "{contact:?}");
         }
-        let unwritten = contact(2, 21, Some(2));
-        contacts.forget(&unwritten);
-        assert_eq!(contacts.is_news(&unwritten, 10), Ok(true));
+        // One whose write fails, or is not answered for yet, stays news.
+        let unwritten = contact(2, 21, Some(3));
+        assert_eq!(contacts.is_news(&unwritten), Ok(true));
+        assert_eq!(contacts.is_news(&unwritten), Ok(true));
     }
 
     #[test]
-    fn made_up_processes_take_no_more_than_a_share_of_memory() {
+    fn made_up_processes_of_one_edge_are_in_no_other_ones_way() {
         let contacts = WrittenContacts::default();
-        for instance in 0..LIMIT {
-            assert_eq!(contacts.is_news(&contact(instance, 0, None), 10), Ok(true));
+        for instance in 0..LIMIT_OF_EDGE {
+            assert_eq!(contacts.is_written(&contact(instance, 0, None)), Ok(true));
         }
-        assert_eq!(contacts.is_news(&contact(LIMIT, 9, None), 10), Err(Full));
-        assert_eq!(contacts.is_news(&contact(0, 9, None), 10), Ok(false));
-        assert_eq!(contacts.is_news(&contact(LIMIT, 10, None), 10), Ok(true));
+        assert_eq!(contacts.is_written(&contact(LIMIT_OF_EDGE, 9, None)), Err(Full));
+        assert_eq!(contacts.is_written(&contact(0, 9, None)), Ok(false));
+        let of_another = Contact {
+            edge: EdgeId::stored("another".to_owned()),
+            ..contact(LIMIT_OF_EDGE, 9, None)
+        };
+        assert_eq!(contacts.is_written(&of_another), Ok(true));
+        let elsewhere =
+            Contact { domain: "blog".parse().unwrap(), ..contact(LIMIT_OF_EDGE, 9, None) };
+        assert_eq!(contacts.is_written(&elsewhere), Ok(true));
+        assert_eq!(contacts.is_written(&contact(LIMIT_OF_EDGE, 10, None)), Ok(true));
+    }
+
+    #[test]
+    fn all_edges_together_take_no_more_than_a_share_of_memory() {
+        let contacts = WrittenContacts::default();
+        let of = |number: usize, after| Contact {
+            edge: EdgeId::stored((number / LIMIT_OF_EDGE).to_string()),
+            ..contact(number, after, None)
+        };
+        for number in 0..LIMIT {
+            assert_eq!(contacts.is_written(&of(number, 0)), Ok(true));
+        }
+        assert_eq!(contacts.is_written(&of(LIMIT, 9)), Err(Full));
+        assert_eq!(contacts.is_written(&of(LIMIT, 10)), Ok(true));
+        assert_eq!(contacts.edges().len(), 1);
     }
 }

@@ -39,7 +39,7 @@ pub(crate) enum EdgeRefusal {
     /// The edge was removed.
     #[error("Edge removed")]
     Removed,
-    /// More processes of edges ask than can be kept track of.
+    /// More processes of the edge ask than can be kept track of, or of all edges.
     #[error("Too many edges at once")]
     Overloaded,
     /// It is not the edge's fault.
@@ -114,15 +114,11 @@ impl Issuer {
 
     /// Not at every poll: an edge that holds what it held a moment ago is no news.
     async fn record(&self, contact: Contact, domain: &Domain) -> Result<(), EdgeRefusal> {
-        let pause = Self::contact_pause(domain);
-        if !self.contacts.is_news(&contact, pause).map_err(|_| EdgeRefusal::Overloaded)? {
-            return Ok(());
+        if self.contacts.is_news(&contact).map_err(|_| EdgeRefusal::Overloaded)? {
+            self.ports.store.record_contact(&contact).await?;
+            self.contacts.remember(contact, Self::contact_pause(domain));
         }
-        let recorded = self.ports.store.record_contact(&contact).await;
-        if recorded.is_err() {
-            self.contacts.forget(&contact);
-        }
-        Ok(recorded?)
+        Ok(())
     }
 
     /// For how long a contact is known well enough, in seconds: it must not seem to be out of bound.

@@ -34,13 +34,19 @@ impl Issuer {
         presented: &Presented,
         session: &Session,
     ) -> Result<Option<IssuedToken>, Refusal> {
-        let refresh = &presented.token.refresh;
-        let session = Session { refreshed_at: self.ports.clock.now(), ..session.clone() };
+        let (refresh, store) = (&presented.token.refresh, &self.ports.store);
+        let status = match session.status {
+            Some(place) => place,
+            // It began before there were lists.
+            None => store.allocate_status(&session.domain).await?,
+        };
+        let refreshed_at = self.ports.clock.now();
+        let session = Session { refreshed_at, status: Some(status), ..session.clone() };
         // Before anything is written: a key that cannot sign must not cost the refresh token.
         let issued = self.successor(presented, &session)?;
         let (current, next) = (refresh.hash(), session.successor(refresh).hash());
         let clock = Arc::clone(&self.ports.clock);
-        let replaced = self.ports.store.replace_refresh(&session, current, next, clock).await?;
+        let replaced = store.replace_refresh(&session, current, next, clock).await?;
         if replaced.is_some() {
             self.refuse_cut_off(&session).await?;
         }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::{Failure, Issuer};
 use crate::{
     domain::DomainName,
+    moment::Moment,
     status_list::{ListPublication, PublishedList},
 };
 
@@ -22,7 +21,7 @@ impl Issuer {
         domain: &str,
         number: u32,
     ) -> Result<Option<Arc<ListPublication>>, Failure> {
-        let asked_at = Instant::now();
+        let asked_at = Moment::now();
         let Ok(name) = domain.parse() else {
             return Ok(None);
         };
@@ -33,7 +32,7 @@ impl Issuer {
         if let Some(recent) = state.recent(asked_at) {
             return Ok(Some(recent));
         }
-        let read_at = Instant::now();
+        let read_at = Moment::now();
         let Some((domain, key_set)) = self.domain(&name).await? else {
             return Ok(None);
         };

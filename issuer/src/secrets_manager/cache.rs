@@ -3,13 +3,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::KEPT;
-use crate::{key_set::KeySet, store::StoreError, vault::KeySetId};
+use crate::{key_set::KeySet, moment::Moment, store::StoreError, vault::KeySetId};
 
 /// How long it is remembered that there is no key set, or that the last try failed.
 const KEPT_WITHOUT_KEYS: Duration = Duration::from_secs(1);
@@ -30,14 +28,6 @@ struct Entry {
 struct Known {
     found: Option<(Moment, Option<KeySet>)>,
     failed: Option<(Moment, StoreError)>,
-}
-
-/// A moment by two clocks. Lambda freezes processes between requests, for minutes: the monotonic
-/// clock may not count that, and the wall clock may be set back.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    monotonic: Instant,
-    wall: SystemTime,
 }
 
 impl Cache {
@@ -123,18 +113,6 @@ impl Known {
             _ => self.found = Some((at, fetched)),
         }
         self.found.as_ref().and_then(|(_, key_set)| key_set.clone())
-    }
-}
-
-impl Moment {
-    pub(super) fn now() -> Self {
-        Self { monotonic: Instant::now(), wall: SystemTime::now() }
-    }
-
-    /// By whichever clock more has passed.
-    fn until(self, later: Self) -> Duration {
-        let by_wall = later.wall.duration_since(self.wall).unwrap_or_default();
-        later.monotonic.saturating_duration_since(self.monotonic).max(by_wall)
     }
 }
 

@@ -72,19 +72,22 @@ pub(super) fn find(
 
 pub(super) fn replace_refresh(
     connection: &Connection,
-    id: &str,
+    session: &Session,
     current: RefreshHash,
     next: RefreshHash,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let update = "UPDATE sessions
-         SET previous_refresh = current_refresh, current_refresh = ?3, refreshed_at = ?4
+         SET previous_refresh = current_refresh, current_refresh = ?3, refreshed_at = ?4,
+             status_list = coalesce(status_list, ?5), status_index = coalesce(status_index, ?6)
          WHERE id = ?1 AND current_refresh = ?2 AND ended_at IS NULL AND expires_at > ?4";
     let replaced = connection.prepare_cached(update)?.execute(params![
-        id,
+        session.id,
         current.0,
         next.0,
-        to_column(now.0)
+        to_column(now.0),
+        session.status.map(|place| place.list),
+        session.status.map(|place| place.index),
     ])?;
     Ok(replaced == 1)
 }

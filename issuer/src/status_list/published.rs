@@ -22,6 +22,7 @@ use crate::{
     domain::Domain,
     issuer::Failure,
     key::Key,
+    moment::Moment,
     store::{Store, StoreError},
 };
 
@@ -29,11 +30,14 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(250);
 /// How far back the store is asked again, in seconds: so much may the clocks of those who revoke
 /// differ, and what passes between reading one and the commit.
-const OVERLAP_SECONDS: u64 = 120;
+const OVERLAP_SECONDS: u64 = 180;
 /// A list is signed anew once in each of these, counted from 1970.
 const PERIOD_SECONDS: u64 = 100;
 /// What a token may live longer at an edge than it says, in seconds, and a margin.
 const SKEW_ALLOWANCE_SECONDS: u64 = 120;
+/// How far ahead a list's `iat` may lie, in seconds, where the clock of whoever revoked was: edges
+/// take 300 and their skew.
+const AHEAD_SECONDS: u64 = 120;
 
 /// A list that is held, whether it was published already or not.
 pub(crate) struct PublishedList {
@@ -49,7 +53,7 @@ pub(crate) struct State {
     /// The latest revocation.
     revoked_at: Timestamp,
     /// What the clocks of those who revoke showed at least, and when that was known; nothing as long
-    /// as nothing is revoked.
+    /// as nothing is revoked. By the monotonic clock alone: where it stood, more is asked for.
     clocks: Option<(Timestamp, Instant)>,
     /// What was learnt and is not signed yet.
     is_changed: bool,
@@ -62,7 +66,7 @@ struct Signed {
     period: u64,
     issued_at: Timestamp,
     /// When the store was last asked: all that it had acknowledged by then is in.
-    read_at: Instant,
+    read_at: Moment,
 }
 
 impl PublishedList {
@@ -86,9 +90,11 @@ impl PublishedList {
 
 impl State {
     /// What was published, if it is as of `asked_at`, or of a moment ago.
-    pub(crate) fn recent(&self, asked_at: Instant) -> Option<Arc<ListPublication>> {
+    pub(crate) fn recent(&self, asked_at: Moment) -> Option<Arc<ListPublication>> {
         let signed = self.signed.as_ref()?;
-        let is_recent = asked_at <= signed.read_at || signed.read_at.elapsed() < PAUSE;
+        let (asked_after, age) =
+            [asked_at, Moment::now()].map(|at| signed.read_at.until(at)).into();
+        let is_recent = asked_after.is_zero() || age < PAUSE;
         is_recent.then(|| Arc::clone(&signed.publication))
     }
 
@@ -98,12 +104,14 @@ impl State {
         store: &dyn Store,
         domain: &Domain,
         now: Timestamp,
-        read_at: Instant,
+        read_at: Moment,
     ) -> Result<(), StoreError> {
         let token_end = domain.settings.token_lifetime.saturating_add(SKEW_ALLOWANCE_SECONDS);
         let horizon = before(now, token_end);
+        // Whatever was known of clocks: they may have been set back since, and this one with them.
+        let since = self.revoked_since(read_at.monotonic).min(before(now, OVERLAP_SECONDS));
         let (revoked, not_before) = try_join!(
-            store.revoked_since(&domain.name, self.number, self.revoked_since(read_at)),
+            store.revoked_since(&domain.name, self.number, since),
             store.not_before(&domain.name, self.raised_since(now).max(horizon)),
         )?;
         let latest = revoked.iter().map(|(_, at)| *at).max();
@@ -112,7 +120,7 @@ impl State {
         }
         if let Some(latest) = latest.filter(|latest| self.revoked_at < *latest) {
             self.revoked_at = latest;
-            self.clocks = Some((latest.min(now), read_at));
+            self.clocks = Some((latest.min(now), read_at.monotonic));
         }
         self.is_changed |= self.not_before.raise(not_before);
         self.not_before.forget_subjects_before(horizon);
@@ -125,21 +133,23 @@ impl State {
         issuer: &str,
         key: &Key,
         now: Timestamp,
-        read_at: Instant,
+        read_at: Moment,
     ) -> Result<Arc<ListPublication>, Failure> {
         let period = now.0 / PERIOD_SECONDS;
-        let is_signed = |signed: &&mut Signed| signed.key_id == key.id && signed.period == period;
+        let issued_at = self.issued_at(now, period);
+        let is_signed = |signed: &&mut Signed| {
+            signed.key_id == key.id && signed.period == period && signed.issued_at == issued_at
+        };
         let unchanged = self.signed.as_mut().filter(|_| !self.is_changed).filter(is_signed);
         if let Some(signed) = unchanged {
             signed.read_at = read_at;
             return Ok(Arc::clone(&signed.publication));
         }
-        let issued_at = self.issued_at(now, period);
         let content = ListContent {
             uri: list_uri(issuer, self.number),
             issued_at,
             bits: self.bits.clone(),
-            not_before: self.not_before.clone(),
+            not_before: self.not_before.published(),
         };
         let (key_id, key) = (key.id.clone(), key.clone());
         let publication = spawn_blocking(move || content.sign(&key)).await;
@@ -149,13 +159,15 @@ impl State {
         Ok(Arc::clone(&self.signed.insert(signed).publication))
     }
 
-    /// The beginning of the period, or of what has changed since; never before that of the list
-    /// that went before, which edges would take for a roll-back.
+    /// The beginning of the period, or of what has changed since, by whatever clock, so that it is
+    /// the same whenever that is learnt; never before that of the list that went before, which edges
+    /// would take for a roll-back.
     fn issued_at(&self, now: Timestamp, period: u64) -> Timestamp {
         let period_start = Timestamp(period.saturating_mul(PERIOD_SECONDS));
         // Raised to the second after.
         let raised_at = self.not_before.latest().map_or(period_start, |at| before(at, 1));
-        let changed_at = period_start.max(self.revoked_at).max(raised_at).min(now);
+        let changed_at =
+            period_start.max(self.revoked_at).max(raised_at).min(now.plus(AHEAD_SECONDS));
         self.signed.as_ref().map_or(changed_at, |signed| changed_at.max(signed.issued_at))
     }
 
@@ -176,4 +188,30 @@ impl State {
 
 fn before(moment: Timestamp, seconds: u64) -> Timestamp {
     Timestamp(moment.0.saturating_sub(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_before_the_process_was_frozen_is_not_recent() {
+        let (list, now) = (PublishedList::new(0), Moment::now());
+        let mut state = list.lock().await;
+        let mut recent = |age| {
+            let publication =
+                ListPublication { token: String::new(), etag: String::new(), max_age: 5 };
+            let read_at = Moment { wall: now.wall - age, ..now };
+            state.signed = Some(Signed {
+                publication: Arc::new(publication),
+                key_id: String::new(),
+                period: 0,
+                issued_at: Timestamp(0),
+                read_at,
+            });
+            state.recent(now).is_some()
+        };
+        assert!(recent(Duration::ZERO));
+        assert!(!recent(PAUSE));
+    }
 }

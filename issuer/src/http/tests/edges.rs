@@ -265,10 +265,10 @@ async fn who_cannot_prove_to_be_an_edge_gets_nothing() {
         ("another domain", sign(json!({ "aud": "https://auth.example.com/blog" }), typ, &key)),
         ("another issuer", sign(json!({ "aud": "https://evil.example.com/shop" }), typ, &key)),
         ("no audience", sign(json!({ "aud": null }), typ, &key)),
-        ("old", sign(json!({ "iat": now - 121, "exp": now - 61 }), typ, &key)),
-        ("old, for ever", sign(json!({ "iat": now - 121, "exp": now + 9999 }), typ, &key)),
-        ("early", sign(json!({ "iat": now + 121, "exp": now + 181 }), typ, &key)),
-        ("expired", sign(json!({ "iat": now, "exp": now - 61 }), typ, &key)),
+        ("old", sign(json!({ "iat": now - 181, "exp": now - 121 }), typ, &key)),
+        ("old, for ever", sign(json!({ "iat": now - 181, "exp": now + 9999 }), typ, &key)),
+        ("early", sign(json!({ "iat": now + 181, "exp": now + 241 }), typ, &key)),
+        ("expired", sign(json!({ "iat": now, "exp": now - 121 }), typ, &key)),
         ("no iat", sign(json!({ "iat": null }), typ, &key)),
         ("unknown edge", sign(json!({ "iss": "a".repeat(22), "sub": "a".repeat(22) }), typ, &key)),
         (
@@ -289,8 +289,8 @@ async fn who_cannot_prove_to_be_an_edge_gets_nothing() {
         got.assert_refused(401, "Invalid assertion");
     }
     for moment in [
-        json!({ "iat": now - 120, "exp": now - 60 }),
-        json!({ "iat": now + 120, "exp": now + 180 }),
+        json!({ "iat": now - 180, "exp": now - 120 }),
+        json!({ "iat": now + 180, "exp": now + 240 }),
     ] {
         assert_eq!(get(&fixture, PATH, &sign(moment, typ, &key), None).await.status, 200);
     }
@@ -304,7 +304,7 @@ async fn an_assertion_that_is_used_again_later_is_refused() {
     let envoy = Process::enrolled(&fixture, "envoy", &["shop"]).await;
     let assertion = envoy.assertion(fixture.now(), None);
     assert_eq!(get(&fixture, PATH, &assertion, None).await.status, 200);
-    fixture.clock.advance(120);
+    fixture.clock.advance(180);
     assert_eq!(get(&fixture, PATH, &assertion, None).await.status, 200);
     fixture.clock.advance(1);
     get(&fixture, PATH, &assertion, None).await.assert_refused(401, "Invalid assertion");

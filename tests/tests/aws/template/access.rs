@@ -189,8 +189,8 @@ fn rotation_reaches_domains_and_secrets_that_name_it_only() {
     );
 }
 
-/// Whoever takes the function over must not be able to bring a withdrawn key back, nor a session that
-/// was revoked, nor to enrol an edge.
+/// Whoever takes the function over must not be able to bring a withdrawn key back, nor to enrol an
+/// edge. What was revoked they cannot delete, but they can overwrite it.
 #[test]
 fn the_issuer_writes_to_no_domain_and_to_no_edge() {
     let template = service();
