@@ -1,0 +1,177 @@
+//! Carries out the plan, and rotates the keys beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::book::{Kind, Means, Scope};
+use super::edges::Edge;
+use super::passage::Mode;
+use super::plan::{Deed, What};
+use super::scene::{Scene, count};
+use super::{SHOP, VAULT};
+use crate::load::{command, published, since_epoch};
+use crate::{Failure, Issuer};
+
+/// How far a clock jumps, in seconds.
+const JUMP: i64 = 60;
+/// How often it is looked whether everything still runs.
+const WATCH_PERIOD: Duration = Duration::from_millis(500);
+
+/// Whom the deeds are done to.
+#[derive(Clone)]
+pub(super) struct Director {
+    pub(super) scene: Arc<Scene>,
+    pub(super) edges: Vec<Arc<Edge>>,
+    pub(super) data: Arc<Issuer>,
+    pub(super) server: Arc<Mutex<Issuer>>,
+}
+
+impl Director {
+    /// Does all of it, each at its time.
+    ///
+    /// # Errors
+    /// When something does not start again.
+    pub(super) async fn carry_out(self, plan: Vec<Deed>) -> Result<(), Failure> {
+        let start = Instant::now();
+        let mut doing = JoinSet::new();
+        for deed in plan {
+            sleep_until(start + deed.at).await;
+            let director = self.clone();
+            doing.spawn(async move { director.perform(deed).await });
+            while let Some(done) = doing.try_join_next() {
+                done.map_err(Failure::while_doing("a deed"))??;
+            }
+        }
+        while let Some(done) = doing.join_next().await {
+            done.map_err(Failure::while_doing("a deed"))??;
+        }
+        Ok(())
+    }
+
+    async fn perform(&self, deed: Deed) -> Result<(), Failure> {
+        match deed.what {
+            What::Withdraw(domain) => self.withdraw(domain).await,
+            What::EndSessions(domain) => self.end_sessions(domain).await,
+            What::Trouble(kind, None) => self.kill_issuer(kind, deed.lasts).await,
+            What::Trouble(kind, Some(number)) => {
+                let missing = || Failure::new("there is no such edge");
+                let edge = self.edges.get(number).ok_or_else(missing)?;
+                let trouble = self.scene.begin(kind, Some(number));
+                let outcome = self.disturb(kind, (number, edge), deed.lasts).await;
+                self.scene.finish(trouble);
+                outcome
+            }
+        }
+    }
+
+    async fn disturb(
+        &self,
+        kind: Kind,
+        (number, edge): (usize, &Edge),
+        lasts: Duration,
+    ) -> Result<(), Failure> {
+        let mode = match kind {
+            Kind::HotRestart => return edge.hot_restart().await,
+            Kind::Kill | Kind::Restart => return edge.restart().await,
+            Kind::ClockJump => return self.jump((number, edge), lasts).await,
+            Kind::Slow => {
+                edge.slow_down()?;
+                sleep(lasts).await;
+                return edge.speed_up();
+            }
+            Kind::Cut | Kind::LongCut | Kind::IssuerDead => {
+                edge.cut(self.scene.random.below(2) == 0)?;
+                sleep(lasts).await;
+                return edge.mend();
+            }
+            Kind::Flip => Mode::Flip,
+            Kind::Truncate => Mode::Truncate,
+            Kind::RollBack => Mode::RollBack,
+            Kind::Freeze => Mode::Freeze,
+        };
+        edge.passage.be(mode);
+        sleep(lasts).await;
+        edge.passage.be(Mode::Pass);
+        Ok(())
+    }
+
+    async fn jump(&self, (number, edge): (usize, &Edge), lasts: Duration) -> Result<(), Failure> {
+        self.scene.shift(number, JUMP);
+        edge.put_clock(JUMP).await?;
+        sleep(lasts).await;
+        self.scene.shift(number, 0);
+        edge.put_clock(0).await
+    }
+
+    async fn kill_issuer(&self, kind: Kind, lasts: Duration) -> Result<(), Failure> {
+        let mut server = self.server.lock().await;
+        let trouble = self.scene.begin(kind, None);
+        server.kill();
+        sleep(lasts).await;
+        let outcome = server.start().await;
+        self.scene.finish(trouble);
+        outcome
+    }
+
+    /// Withdraws all keys of a domain that are in use, as after a theft.
+    async fn withdraw(&self, domain: &'static str) -> Result<(), Failure> {
+        let before = published(&self.data, domain).await?;
+        let number = self.scene.revoke(Means::Withdrawal, Scope::Keys(before.clone()));
+        command(&self.data, &["keys", "rotate", domain, "--compromised"]).await?;
+        let left = published(&self.data, domain).await?;
+        self.scene.published(&left);
+        let withdrawn: Vec<String> =
+            before.into_iter().filter(|key| !left.contains(key)).collect();
+        if let Some(revocation) = self.scene.book().revocations.get_mut(number) {
+            revocation.scope = Scope::Keys(withdrawn.clone());
+        }
+        self.scene.is_revoked(number);
+        self.scene.pool.revoke_all(|token| withdrawn.contains(&token.key_id), since_epoch());
+        Ok(())
+    }
+
+    async fn end_sessions(&self, _domain: &'static str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Rotates the keys of the domains in turns.
+    ///
+    /// # Errors
+    /// When the command fails otherwise than by the rule of rotation.
+    pub(super) async fn rotate(self, period: Duration) -> Result<(), Failure> {
+        for domain in [SHOP, VAULT].into_iter().cycle() {
+            sleep(period).await;
+            match command(&self.data, &["keys", "rotate", domain]).await {
+                Ok(_) => self.scene.book().rotations.push((since_epoch(), domain)),
+                Err(refusal) if refusal.to_string().contains("not known everywhere yet") => {
+                    count(&self.scene.counts.refused_rotations);
+                }
+                Err(failure) => return Err(failure),
+            }
+            self.scene.published(&published(&self.data, domain).await?);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that nothing ends that nobody has ended.
+    ///
+    /// # Errors
+    /// When something does.
+    pub(super) async fn watch(self) -> Result<(), Failure> {
+        loop {
+            sleep(WATCH_PERIOD).await;
+            for edge in &self.edges {
+                if let Some(failure) = edge.ended().await {
+                    return Err(failure);
+                }
+            }
+            if let Some(failure) = self.server.lock().await.ended() {
+                return Err(failure);
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What is done to whom, and when: the same for the same seed.
+
+use std::time::Duration;
+
+use super::book::Kind;
+use super::options::Options;
+use super::stage::{ENVOYS, JUMPER, NODE, WORKER};
+use super::{SHOP, VAULT};
+use crate::load::Random;
+
+/// From the start of the load to the first deed, and from the last one to its end.
+const BEGINNING: Duration = Duration::from_secs(2);
+const CLOSING: Duration = Duration::from_secs(3);
+/// One of each in so long a time.
+const ROUND: Duration = Duration::from_secs(100);
+/// What an edge gets to itself between two deeds.
+const REST: Duration = Duration::from_secs(1);
+/// What a long cut lasts beyond the time after which a list is stale.
+const BEYOND_STALE: Duration = Duration::from_secs(6);
+
+/// One disturbance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deed {
+    /// Since the start of the load.
+    pub(super) at: Duration,
+    /// Those that end by themselves have none.
+    pub(super) lasts: Duration,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// To one edge, or to the issuer, and so to all.
+    Trouble(Kind, Option<usize>),
+    /// All keys of a domain are withdrawn.
+    Withdraw(&'static str),
+    /// All sessions of a domain are ended.
+    EndSessions(&'static str),
+}
+
+impl What {
+    fn edge(self) -> Option<usize> {
+        match self {
+            Self::Trouble(_, edge) => edge,
+            _ => None,
+        }
+    }
+}
+
+/// All deeds of a run, by their times.
+pub(super) fn plan(options: &Options, max_stale: Duration, random: &Random) -> Vec<Deed> {
+    let round = if options.is_short() { options.duration } else { ROUND };
+    let length = round.saturating_sub(BEGINNING + CLOSING);
+    let mut deeds = Vec::new();
+    let mut begin = BEGINNING;
+    while begin + length + CLOSING <= options.duration {
+        let whats = shuffled_round(random);
+        let step = length / u32::try_from(whats.len()).unwrap_or(1);
+        // When each edge is left in peace.
+        let mut free = [begin; 4];
+        for (at, what) in (0..).map(|number| begin + step * number).zip(whats) {
+            let lasts = lasts(what, options, max_stale, random);
+            let at = what.edge().and_then(|edge| free.get(edge)).map_or(at, |free| at.max(*free));
+            if at + lasts + CLOSING > begin + length + CLOSING {
+                continue;
+            }
+            if let Some(free) = what.edge().and_then(|edge| free.get_mut(edge)) {
+                *free = at + lasts + REST;
+            }
+            deeds.push(Deed { at, lasts, what });
+        }
+        begin += round;
+    }
+    deeds.sort_by_key(|deed| deed.at);
+    deeds
+}
+
+/// One of each, and no edge gets much more than another. What takes longest comes first.
+fn shuffled_round(random: &Random) -> Vec<What> {
+    let mut edges: Vec<usize> = vec![ENVOYS[0], ENVOYS[1], WORKER, NODE];
+    shuffle(&mut edges, random);
+    let mut turn = edges.into_iter().cycle();
+    let mut next = || turn.next();
+    let mut trouble = |kind| What::Trouble(kind, next());
+    let [long_cut, cut, slow, flip, truncate, roll_back, freeze] = [
+        Kind::LongCut,
+        Kind::Cut,
+        Kind::Slow,
+        Kind::Flip,
+        Kind::Truncate,
+        Kind::RollBack,
+        Kind::Freeze,
+    ]
+    .map(&mut trouble);
+    let mut envoys = ENVOYS;
+    shuffle(&mut envoys, random);
+    let [hot, killed] = envoys;
+    let mut others = vec![
+        cut,
+        slow,
+        flip,
+        truncate,
+        roll_back,
+        freeze,
+        What::Trouble(Kind::HotRestart, Some(hot)),
+        What::Trouble(Kind::Kill, Some(killed)),
+        What::Trouble(Kind::Restart, Some(WORKER)),
+        What::Trouble(Kind::Restart, Some(NODE)),
+        What::Trouble(Kind::ClockJump, Some(JUMPER)),
+        What::Trouble(Kind::IssuerDead, None),
+        What::Withdraw(SHOP),
+        What::EndSessions(VAULT),
+    ];
+    shuffle(&mut others, random);
+    [vec![long_cut], others].concat()
+}
+
+fn lasts(what: What, options: &Options, max_stale: Duration, random: &Random) -> Duration {
+    let (least, most) = if options.is_short() { (1500, 2500) } else { (3000, 7000) };
+    let some = random.between(Duration::from_millis(least), Duration::from_millis(most));
+    match what {
+        What::Trouble(Kind::LongCut, _) => max_stale + BEYOND_STALE,
+        What::Trouble(Kind::HotRestart | Kind::Kill | Kind::Restart, _)
+        | What::Withdraw(_)
+        | What::EndSessions(_) => Duration::ZERO,
+        What::Trouble(Kind::IssuerDead, _) => some / 2,
+        What::Trouble(..) => some,
+    }
+}
+
+fn shuffle<T>(items: &mut [T], random: &Random) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, random.below(last + 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::options::Storage;
+
+    fn planned(seconds: u64, seed: u64) -> Vec<Deed> {
+        let options =
+            Options { duration: Duration::from_secs(seconds), ..Options::short(Storage::Sqlite) };
+        plan(&options, Duration::from_secs(9), &Random::new(seed))
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_plan_again_and_another_one_another() {
+        assert_eq!(planned(30, 1), planned(30, 1));
+        assert_ne!(planned(30, 1), planned(30, 2));
+    }
+
+    #[test]
+    fn two_deeds_never_befall_one_edge_at_a_time_and_all_are_over_before_the_end() {
+        for seed in 0..50 {
+            for seconds in [30, 240] {
+                let deeds = planned(seconds, seed);
+                assert!(deeds.len() >= 11, "{deeds:?}");
+                for edge in 0..4 {
+                    let mut free = Duration::ZERO;
+                    for deed in deeds.iter().filter(|deed| deed.what.edge() == Some(edge)) {
+                        assert!(deed.at >= free, "{deeds:?}");
+                        free = deed.at + deed.lasts;
+                    }
+                    assert!(free + CLOSING <= Duration::from_secs(seconds));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_run_has_all_of_it_and_more_than_once() {
+        let deeds = planned(240, 5);
+        let count = |is: fn(&What) -> bool| deeds.iter().filter(|deed| is(&deed.what)).count();
+        assert_eq!(count(|what| matches!(what, What::Withdraw(_))), 2);
+        assert_eq!(count(|what| matches!(what, What::Trouble(Kind::LongCut, _))), 2);
+        assert_eq!(count(|what| matches!(what, What::Trouble(Kind::IssuerDead, None))), 2);
+    }
+}

@@ -1,0 +1,5 @@
+//! draw
+use super::report::Report;
+pub(super) fn draw(_report: &Report) -> String {
+    String::new()
+}

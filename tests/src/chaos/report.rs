@@ -1,0 +1,498 @@
+//! What a run has shown, in figures, and whether it is good.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::book::{Asked, Book, Manner, Means};
+use super::edges::OwnCounts;
+use super::ledger::{Class, Expected, Judged, Judgement, Reach};
+use super::options::Storage;
+use super::passage::Matter;
+use super::plan::{Deed, What};
+use super::scene::Counts;
+use super::stage::Stage;
+use super::{plot, timeline};
+use crate::Failure;
+use crate::load::Latencies;
+
+/// How many wrong answers are told in full.
+const MAX_EXAMPLES: usize = 12;
+
+/// What programs and proxies have counted.
+#[derive(Debug)]
+pub(super) struct Figures {
+    storage: Storage,
+    /// When the load began, since the Unix epoch, and how long it lasted.
+    start: Duration,
+    took: Duration,
+    edges: Vec<EdgeFigures>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct EdgeFigures {
+    own: OwnCounts,
+    answers: BTreeMap<(Matter, u16), u64>,
+    tampered: BTreeMap<Matter, u64>,
+}
+
+impl Figures {
+    pub(super) async fn collect(
+        stage: &Stage,
+        storage: Storage,
+        (start, took): (Duration, Duration),
+    ) -> Self {
+        let mut edges = Vec::new();
+        for edge in &stage.edges {
+            edges.push(EdgeFigures {
+                own: edge.own_counts().await,
+                answers: edge.passage.answers(),
+                tampered: edge.passage.tampered(),
+            });
+        }
+        Self { storage, start, took, edges, notes: stage.notes.clone() }
+    }
+}
+
+/// The figures of a run.
+#[derive(Debug)]
+pub struct Report {
+    seed: u64,
+    figures: Figures,
+    book: Book,
+    judged: Vec<Judged>,
+    /// By revocation and edge.
+    reaches: BTreeMap<(usize, usize), Reach>,
+    plan: Vec<Deed>,
+    latencies: Latencies,
+    logins: u64,
+    refreshes: u64,
+    refused_rotations: u64,
+}
+
+/// How soon revocations were seen, somewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Spread {
+    pub(super) seen: usize,
+    /// Those for which no refusal was seen any more: the run was over, or the token expired.
+    pub(super) unseen: usize,
+    pub(super) median: Duration,
+    pub(super) longest: Duration,
+    /// With the time in which the issuer could not be reached.
+    pub(super) longest_on_the_wall: Duration,
+}
+
+impl Report {
+    pub(super) fn new(
+        seed: u64,
+        figures: Figures,
+        book: Book,
+        counts: &Counts,
+        plan: Vec<Deed>,
+    ) -> Self {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let micros = |asked: &Asked| u32::try_from(asked.took.as_micros()).unwrap_or(u32::MAX);
+        let mut times: Vec<u32> = book.requests.iter().map(micros).collect();
+        Self {
+            seed,
+            judged: book.judge(),
+            reaches: book.reaches(),
+            latencies: Latencies::of(&mut times),
+            logins: get(&counts.logins),
+            refreshes: get(&counts.refreshes),
+            refused_rotations: get(&counts.refused_rotations),
+            figures,
+            book,
+            plan,
+        }
+    }
+
+    /// What is wrong; empty where the run is good.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let (denials, accepts) =
+            (self.count(Judgement::WrongDenial), self.count(Judgement::WrongAccept));
+        if denials + accepts > 0 {
+            faults.push(format!("{denials} wrong denials, {accepts} wrong accepts"));
+            faults.extend(self.examples().map(|example| format!("for example {example}")));
+        }
+        // A run that has not seen something has shown nothing of it.
+        let is_seen = |class: Class| self.judged.iter().any(|judged| judged.class == class);
+        let unseen = Class::JUDGED.into_iter().filter(|class| !is_seen(*class));
+        faults.extend(unseen.map(|class| format!("no request was of the class `{class}`")));
+        for (edge, facts) in self.book.edges.iter().enumerate() {
+            if self.spread(|_, of| of == edge).seen == 0 {
+                faults.push(format!("{} has seen no revocation", facts.name));
+            }
+        }
+        if self.book.rotations.is_empty() {
+            faults.push("no keys were rotated".to_owned());
+        }
+        faults
+    }
+
+    /// The wrong answers, in words.
+    fn examples(&self) -> impl Iterator<Item = String> {
+        let wrong = self.book.requests.iter().zip(&self.judged).filter(|(_, judged)| {
+            matches!(judged.judgement, Judgement::WrongAccept | Judgement::WrongDenial)
+        });
+        wrong.take(MAX_EXAMPLES).map(|(asked, judged)| self.example(asked, judged.class))
+    }
+
+    fn example(&self, asked: &Asked, class: Class) -> String {
+        let at = self.since_start(asked.sent).as_secs_f64();
+        let edge = self.edge_name(asked.edge);
+        let token = self.book.tokens.get(asked.token);
+        let told = token.map_or_else(String::new, |token| {
+            let age = asked.sent.saturating_sub(token.issued).as_secs_f64();
+            format!("{} token {} of key {}, {age:.1} s old", token.domain, asked.token, token.key_id)
+        });
+        let revocations = self.book.revocations.iter().filter_map(|revocation| {
+            let hit = token.is_some_and(|token| revocation.hits(token) != super::book::Hit::No);
+            let done = self.since_start(revocation.done?).as_secs_f64();
+            hit.then(|| format!(", {} at {done:.1} s", revocation.means.name()))
+        });
+        let troubles = self.book.troubles.iter().filter(|trouble| {
+            trouble.is_of(asked.edge)
+                && trouble.since <= asked.answered()
+                && trouble.end().saturating_add(Duration::from_secs(12)) >= asked.sent
+        });
+        let troubles = troubles.map(|trouble| {
+            let [since, until] =
+                [trouble.since, trouble.end()].map(|time| self.since_start(time).as_secs_f64());
+            format!(", {} from {since:.1} s to {until:.1} s", trouble.kind.name())
+        });
+        let more: String = revocations.chain(troubles).collect();
+        format!(
+            "at {at:.2} s {edge} said {} after {:?} to a token that is {class}: {told}{more}",
+            asked.answer.name(),
+            asked.took,
+        )
+    }
+
+    fn count(&self, judgement: Judgement) -> usize {
+        self.judged.iter().filter(|judged| judged.judgement == judgement).count()
+    }
+
+    pub(super) fn since_start(&self, time: Duration) -> Duration {
+        time.saturating_sub(self.figures.start)
+    }
+
+    fn edge_name(&self, edge: usize) -> &'static str {
+        self.book.edges.get(edge).map(|edge| edge.name).unwrap_or_default()
+    }
+
+    /// How soon those revocations were seen, at those edges, that are chosen by their numbers.
+    pub(super) fn spread(&self, is_chosen: impl Fn(usize, usize) -> bool) -> Spread {
+        let chosen = self.reaches.iter().filter(|((number, edge), _)| is_chosen(*number, *edge));
+        let (settled, open): (Vec<&Reach>, Vec<&Reach>) =
+            chosen.map(|(_, reach)| reach).partition(|reach| reach.is_settled);
+        let mut times: Vec<Duration> = settled.iter().map(|reach| reach.reach).collect();
+        times.sort_unstable();
+        Spread {
+            seen: settled.len(),
+            unseen: open.len(),
+            median: times.get(times.len() / 2).copied().unwrap_or_default(),
+            longest: times.last().copied().unwrap_or_default(),
+            longest_on_the_wall: settled
+                .iter()
+                .map(|reach| reach.on_the_wall)
+                .max()
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Class, verdict and judgement, and how often each edge has given it.
+    fn rows(&self) -> BTreeMap<(Class, String, Judgement), Vec<u64>> {
+        let mut rows = BTreeMap::<_, Vec<u64>>::new();
+        for (asked, judged) in self.book.requests.iter().zip(&self.judged) {
+            let row = (judged.class, asked.answer.name(), judged.judgement);
+            let counts = rows.entry(row).or_insert_with(|| vec![0; self.book.edges.len()]);
+            if let Some(count) = counts.get_mut(asked.edge) {
+                *count += 1;
+            }
+        }
+        rows
+    }
+
+    /// Writes `chaos-STORAGE.txt`, `.json`, `.csv` (every request) and `.svg` into a folder.
+    ///
+    /// # Errors
+    /// When it cannot be written to.
+    pub fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let failed = || Failure::while_doing("writing the report");
+        std::fs::create_dir_all(folder).map_err(failed())?;
+        let name = self.figures.storage.name();
+        let files = [
+            ("txt", self.to_string()),
+            ("json", format!("{:#}\n", self.to_json())),
+            ("csv", self.to_csv()),
+            ("svg", plot::draw(self)),
+        ];
+        for (kind, text) in files {
+            std::fs::write(folder.join(format!("chaos-{name}.{kind}")), text).map_err(failed())?;
+        }
+        Ok(())
+    }
+}
+
+/// What the plot shows.
+impl Report {
+    pub(super) fn storage(&self) -> Storage {
+        self.figures.storage
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        self.figures.took
+    }
+
+    pub(super) fn book(&self) -> &Book {
+        &self.book
+    }
+
+    pub(super) fn reaches(&self) -> &BTreeMap<(usize, usize), Reach> {
+        &self.reaches
+    }
+
+    pub(super) fn seconds(&self) -> Vec<timeline::Second> {
+        timeline::seconds(&self.book, &self.judged, self.figures.start, self.figures.took)
+    }
+
+    /// In a sentence.
+    pub(super) fn summary(&self) -> String {
+        let Spread { seen, median, longest, .. } = self.spread(|_, _| true);
+        format!(
+            "{} requests in {} s, {} wrong denials, {} wrong accepts; {} revocations seen {seen} \
+             times, after {:.1} s at the median and {:.1} s at most; {} rotations; seed {}",
+            self.book.requests.len(),
+            self.figures.took.as_secs(),
+            self.count(Judgement::WrongDenial),
+            self.count(Judgement::WrongAccept),
+            self.book.revocations.len(),
+            median.as_secs_f64(),
+            longest.as_secs_f64(),
+            self.book.rotations.len(),
+            self.seed,
+        )
+    }
+}
+
+impl Report {
+    fn to_json(&self) -> Value {
+        let spread = |spread: Spread| {
+            json!({
+                "seen": spread.seen,
+                "unseen": spread.unseen,
+                "median_seconds": spread.median.as_secs_f64(),
+                "longest_seconds": spread.longest.as_secs_f64(),
+                "longest_on_the_wall_seconds": spread.longest_on_the_wall.as_secs_f64(),
+            })
+        };
+        let rows = self.rows().into_iter().map(|((class, verdict, judgement), counts)| {
+            json!({
+                "class": class.to_string(),
+                "verdict": verdict,
+                "judgement": judgement.name(),
+                "requests": counts.iter().sum::<u64>(),
+            })
+        });
+        let edges = self.figures.edges.iter().enumerate().map(|(edge, figures)| {
+            let by = |(matter, status): &(Matter, u16)| format!("{} {status}", matter.name());
+            let answers = figures.answers.iter().map(|(key, count)| (by(key), (*count).into()));
+            let tampered = figures.tampered.iter();
+            json!({
+                "name": self.edge_name(edge),
+                "answers_of_the_issuer": answers.collect::<serde_json::Map<String, Value>>(),
+                "tampered": tampered
+                    .map(|(matter, count)| (matter.name().to_owned(), (*count).into()))
+                    .collect::<serde_json::Map<String, Value>>(),
+                "bundles_refused": figures.own.bundles_refused,
+                "lists_refused": figures.own.lists_refused,
+                "revocations": spread(self.spread(|_, of| of == edge)),
+            })
+        });
+        let Latencies { median, p99, longest } = self.latencies;
+        let latency = [median, p99, longest].map(|time| time.as_secs_f64() * 1000.0);
+        json!({
+            "storage": self.figures.storage.name(),
+            "seed": self.seed,
+            "seconds": self.figures.took.as_secs_f64(),
+            "requests": self.book.requests.len(),
+            "wrong_denials": self.count(Judgement::WrongDenial),
+            "wrong_accepts": self.count(Judgement::WrongAccept),
+            "unavailable": self.count(Judgement::Unavailable),
+            "down": self.count(Judgement::Down),
+            "latency_ms": latency,
+            "rotations": self.book.rotations.len(),
+            "rotations_put_off": self.refused_rotations,
+            "logins": self.logins,
+            "refreshes": self.refreshes,
+            "revocations": spread(self.spread(|_, _| true)),
+            "edges": edges.collect::<Value>(),
+            "verdicts": rows.collect::<Value>(),
+            "notes": self.figures.notes,
+            "faults": self.faults(),
+        })
+    }
+
+    fn to_csv(&self) -> String {
+        let mut csv = "second,edge,token,presented,class,verdict,milliseconds,judgement\n".to_owned();
+        for (asked, judged) in self.book.requests.iter().zip(&self.judged) {
+            let manner = match asked.manner {
+                Manner::AsItIs => "as it is",
+                Manner::Forged => "forged",
+                Manner::Abroad => "at the other domain",
+            };
+            let class = judged.class.to_string().replace(',', "");
+            let fields = [
+                format!("{:.3}", self.since_start(asked.sent).as_secs_f64()),
+                self.edge_name(asked.edge).to_owned(),
+                asked.token.to_string(),
+                manner.to_owned(),
+                class,
+                asked.answer.name(),
+                format!("{:.3}", asked.took.as_secs_f64() * 1000.0),
+                judged.judgement.name().to_owned(),
+            ];
+            csv.push_str(&fields.join(","));
+            csv.push('\n');
+        }
+        csv
+    }
+
+    fn verdicts(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:<31} {:<24} {:<12}", "class", "verdict", "which is")?;
+        for edge in &self.book.edges {
+            write!(formatter, " {:>8}", edge.name)?;
+        }
+        writeln!(formatter)?;
+        for ((class, verdict, judgement), counts) in self.rows() {
+            let is_free = class.expected() == Expected::Either;
+            let judgement = if is_free && judgement == Judgement::Right {
+                "left out"
+            } else {
+                judgement.name()
+            };
+            write!(formatter, "{:<31} {verdict:<24} {judgement:<12}", class.to_string())?;
+            for count in counts {
+                write!(formatter, " {count:>8}")?;
+            }
+            writeln!(formatter)?;
+        }
+        let seconds = self.figures.took.as_secs().max(1);
+        let requests = u64::try_from(self.book.requests.len()).unwrap_or_default();
+        let Latencies { median, p99, longest } = self.latencies;
+        writeln!(
+            formatter,
+            "in all {requests} requests, {} per second; latency: p50 {median:?}, p99 {p99:?}, \
+             longest {longest:?}",
+            requests / seconds
+        )?;
+        writeln!(
+            formatter,
+            "wrong denials: {}, wrong accepts: {}, unavailable: {}, no answer in a restart: {}",
+            self.count(Judgement::WrongDenial),
+            self.count(Judgement::WrongAccept),
+            self.count(Judgement::Unavailable),
+            self.count(Judgement::Down),
+        )
+    }
+
+    fn revocations(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "\n{:<31} {:>6} {:>8} {:>8} {:>8} {:>16}",
+            "last accept after a revocation", "seen", "unseen", "p50", "longest", "with cuts"
+        )?;
+        let mut line = |name: &str, spread: Spread| {
+            let Spread { seen, unseen, median, longest, longest_on_the_wall } = spread;
+            let [median, longest, on_the_wall] =
+                [median, longest, longest_on_the_wall].map(|time| time.as_secs_f64());
+            writeln!(
+                formatter,
+                "{name:<31} {seen:>6} {unseen:>8} {median:>6.2} s {longest:>6.2} s \
+                 {on_the_wall:>14.2} s"
+            )
+        };
+        for (edge, facts) in self.book.edges.iter().enumerate() {
+            line(facts.name, self.spread(|_, of| of == edge))?;
+        }
+        for means in Means::ALL {
+            let is_it = |number: usize| {
+                self.book.revocations.get(number).is_some_and(|this| this.means == means)
+            };
+            line(means.name(), self.spread(|number, _| is_it(number)))?;
+        }
+        Ok(())
+    }
+
+    fn issuer(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "\nissuer: {} logins, {} refreshes, {} rotations ({} put off)",
+            self.logins,
+            self.refreshes,
+            self.book.rotations.len(),
+            self.refused_rotations,
+        )?;
+        for (edge, figures) in self.figures.edges.iter().enumerate() {
+            write!(formatter, "{}:", self.edge_name(edge))?;
+            for ((matter, status), count) in &figures.answers {
+                let status =
+                    if *status == 0 { "no answer".to_owned() } else { status.to_string() };
+                write!(formatter, " {} {status} {count},", matter.name())?;
+            }
+            let tampered: u64 = figures.tampered.values().sum();
+            writeln!(
+                formatter,
+                " tampered with {tampered}; it has refused {} bundles and {} lists",
+                figures.own.bundles_refused, figures.own.lists_refused
+            )?;
+        }
+        Ok(())
+    }
+
+    fn deeds(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "\nplan:")?;
+        for Deed { at, lasts, what } in &self.plan {
+            let what = match what {
+                What::Trouble(kind, None) => kind.name().to_owned(),
+                What::Trouble(kind, Some(edge)) => {
+                    format!("{} {}", self.edge_name(*edge), kind.name())
+                }
+                What::Withdraw(domain) => format!("keys of {domain} withdrawn"),
+                What::EndSessions(domain) => format!("sessions of {domain} ended"),
+            };
+            write!(formatter, " {:.1}", at.as_secs_f64())?;
+            if !lasts.is_zero() {
+                write!(formatter, "+{:.1}", lasts.as_secs_f64())?;
+            }
+            write!(formatter, " s {what};")?;
+        }
+        writeln!(formatter)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (storage, seconds) = (self.figures.storage.name(), self.figures.took.as_secs());
+        writeln!(formatter, "chaos on {storage} for {seconds} s (seed {})", self.seed)?;
+        for note in &self.figures.notes {
+            writeln!(formatter, "note: {note}")?;
+        }
+        self.verdicts(formatter)?;
+        self.revocations(formatter)?;
+        self.issuer(formatter)?;
+        self.deeds(formatter)?;
+        for fault in self.faults() {
+            writeln!(formatter, "FAULT: {fault}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! What all who take part in a run share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::book::{Book, Kind, Means, Revocation, Scope, Shift, TokenFacts, Trouble};
+use super::pool::{Pool, Specimen};
+use crate::load::{Forger, Random, since_epoch};
+use crate::{Failure, claims_of, header_of};
+
+/// Shared by clients, users, and whoever disturbs them.
+pub(super) struct Scene {
+    pub(super) random: Arc<Random>,
+    pub(super) forger: Forger,
+    pub(super) pool: Pool,
+    pub(super) counts: Counts,
+    book: Mutex<Book>,
+    ended: AtomicBool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) logins: AtomicU64,
+    pub(super) refreshes: AtomicU64,
+    /// Rotations that the issuer's own rule has put off.
+    pub(super) refused_rotations: AtomicU64,
+    /// Times without an answer of the issuer.
+    pub(super) unanswered: AtomicU64,
+}
+
+impl Scene {
+    pub(super) fn new(random: Arc<Random>, book: Book) -> Result<Self, Failure> {
+        Ok(Self {
+            random,
+            forger: Forger::new()?,
+            pool: Pool::default(),
+            counts: Counts::default(),
+            book: Mutex::new(book),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a token that the issuer has made.
+    pub(super) fn token(
+        &self,
+        token: String,
+        domain: &'static str,
+        session: u32,
+    ) -> Result<Arc<Specimen>, Failure> {
+        let (header, claims) = (header_of(&token), claims_of(&token));
+        let text = |value: &serde_json::Value, name: &str| {
+            value.get(name).and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
+        let time = |name: &str| Some(Duration::from_secs(claims.get(name)?.as_u64()?));
+        let read =
+            || Some((text(&claims, "sub")?, text(&header, "kid")?, time("iat")?, time("exp")?));
+        let (subject, key_id, issued, expiration) =
+            read().ok_or_else(|| Failure::new("the issuer's token lacks a claim"))?;
+        let facts =
+            TokenFacts { domain, session, key_id: key_id.clone(), issued, expiration };
+        let mut book = self.book();
+        let number = book.tokens.len();
+        book.tokens.push(facts);
+        Ok(Arc::new(Specimen { number, token, domain, subject, key_id, issued, expiration }))
+    }
+
+    /// From now on it may be in force; returns its number.
+    pub(super) fn revoke(&self, means: Means, scope: Scope) -> usize {
+        let mut book = self.book();
+        book.revocations.push(Revocation { means, scope, asked: since_epoch(), done: None });
+        book.revocations.len() - 1
+    }
+
+    /// From now on it is.
+    pub(super) fn is_revoked(&self, number: usize) {
+        if let Some(revocation) = self.book().revocations.get_mut(number) {
+            revocation.done.get_or_insert(since_epoch());
+        }
+    }
+
+    /// It begins; returns its number.
+    pub(super) fn begin(&self, kind: Kind, edge: Option<usize>) -> usize {
+        let mut book = self.book();
+        book.troubles.push(Trouble { kind, edge, since: since_epoch(), until: None });
+        book.troubles.len() - 1
+    }
+
+    pub(super) fn finish(&self, number: usize) {
+        if let Some(trouble) = self.book().troubles.get_mut(number) {
+            trouble.until.get_or_insert(since_epoch());
+        }
+    }
+
+    pub(super) fn shift(&self, edge: usize, seconds: i64) {
+        self.book().shifts.push(Shift { edge, at: since_epoch(), seconds });
+    }
+
+    /// These keys are published; nothing changes where one was known.
+    pub(super) fn published(&self, keys: &[String]) {
+        let mut book = self.book();
+        for key in keys {
+            book.keys.entry(key.clone()).or_insert_with(since_epoch);
+        }
+    }
+}
+
+/// One more.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
