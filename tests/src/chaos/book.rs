@@ -23,8 +23,10 @@ pub(super) struct Book {
 /// What the policies of the edges promise.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
-    /// How long an edge has to reach the issuer before it has to know what changed there.
+    /// How long an edge has to reach the issuer before it has to know who is revoked there,
     pub(super) learning: Duration,
+    /// and which keys there are.
+    pub(super) learning_keys: Duration,
     /// How often it asks.
     pub(super) max_age: Duration,
     /// How long it goes by a list that it cannot refresh.
@@ -298,9 +300,14 @@ impl Book {
         (longest, all)
     }
 
-    /// Whether an edge has had the time to learn, by `at`, of what happened at `from`.
+    /// Whether an edge has had the time to learn, by `at`, of an end at `from`.
     pub(super) fn could_learn(&self, edge: usize, from: Duration, at: Duration) -> bool {
         self.reachable(edge, from, at).0 >= self.limits.learning
+    }
+
+    /// The same of a key that came at `from`.
+    pub(super) fn could_learn_key(&self, edge: usize, from: Duration, at: Duration) -> bool {
+        self.reachable(edge, from, at).0 >= self.limits.learning_keys
     }
 
     /// The least and the most that an edge's clock is off by about a time, in seconds.

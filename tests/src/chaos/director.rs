@@ -123,7 +123,7 @@ impl Director {
         let number = self.scene.revoke(Means::Withdrawal, Scope::Keys(before.clone()));
         command(&self.data, &["keys", "rotate", domain, "--compromised"]).await?;
         let left = published(&self.data, domain).await?;
-        self.scene.published(&left);
+        self.scene.published(&left, since_epoch());
         let withdrawn: Vec<String> =
             before.into_iter().filter(|key| !left.contains(key)).collect();
         if let Some(revocation) = self.scene.book().revocations.get_mut(number) {
@@ -152,7 +152,7 @@ impl Director {
                 }
                 Err(failure) => return Err(failure),
             }
-            self.scene.published(&published(&self.data, domain).await?);
+            self.scene.published(&published(&self.data, domain).await?, since_epoch());
         }
         Ok(())
     }

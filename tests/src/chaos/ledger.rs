@@ -165,7 +165,7 @@ impl Book {
         }
         let published = self.keys.get(&token.key_id);
         match published {
-            Some(published) if self.could_learn(asked.edge, *published, at) => Class::Valid,
+            Some(published) if self.could_learn_key(asked.edge, *published, at) => Class::Valid,
             _ => Class::FreshKey,
         }
     }

@@ -17,7 +17,7 @@ fn book() -> Book {
         expiration: at(200),
     };
     Book {
-        limits: Limits { learning: at(10), max_age: at(5), max_stale: at(20) },
+        limits: Limits { learning: at(10), learning_keys: at(7), max_age: at(5), max_stale: at(20) },
         edges: vec![EdgeFacts { name: "envoy", allowed_skew: at(0) }],
         tokens: vec![token],
         keys: [("a".to_owned(), at(50))].into(),
@@ -162,8 +162,8 @@ fn an_edge_goes_by_its_own_clock() {
 fn a_key_has_to_be_known_once_it_could_be_learnt() {
     let mut book = book();
     book.keys = [("a".to_owned(), at(145))].into();
-    assert_eq!(judged(&book, 154, denied()), Judgement::Right);
-    assert_eq!(judged(&book, 155, denied()), Judgement::WrongDenial);
+    assert_eq!(judged(&book, 151, denied()), Judgement::Right);
+    assert_eq!(judged(&book, 152, denied()), Judgement::WrongDenial);
 }
 
 #[test]

@@ -86,7 +86,8 @@ async fn run_on(options: &Options, storage: Storage) -> Result<Report, Failure> 
     book.shifts = known.shifts.iter().map(|(edge, seconds)| shift(*edge, *seconds)).collect();
     let scene = Arc::new(Scene::new(random, book)?);
     for domain in [SHOP, VAULT] {
-        scene.published(&published(&stage.data, domain).await?);
+        // The edges have started after that.
+        scene.published(&published(&stage.data, domain).await?, Duration::ZERO);
     }
     let users = users(options, &scene, &stage, &server).await?;
     let director = Director {

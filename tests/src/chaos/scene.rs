@@ -109,11 +109,11 @@ impl Scene {
         self.book().shifts.push(Shift { edge, at: since_epoch(), seconds });
     }
 
-    /// These keys are published; nothing changes where one was known.
-    pub(super) fn published(&self, keys: &[String]) {
+    /// These keys are published by now; nothing changes where one was known.
+    pub(super) fn published(&self, keys: &[String], now: Duration) {
         let mut book = self.book();
         for key in keys {
-            book.keys.entry(key.clone()).or_insert_with(since_epoch);
+            book.keys.entry(key.clone()).or_insert(now);
         }
     }
 }

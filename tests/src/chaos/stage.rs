@@ -24,6 +24,8 @@ const NODE_SHIFT: i64 = -60;
 const MAX_AGE: u64 = 5;
 /// What an edge has to know so long after it happened, if it can reach the issuer.
 const LEARNING: Duration = Duration::from_secs(10);
+/// The same for keys: their age, and a wait and a fetch besides.
+const LEARNING_KEYS: Duration = Duration::from_secs(MAX_AGE + 2);
 
 /// The running programs; they end when this is dropped, the edges first.
 pub(super) struct Stage {
@@ -58,6 +60,7 @@ impl Known {
             ],
             limits: Limits {
                 learning: LEARNING,
+                learning_keys: LEARNING_KEYS,
                 max_age: Duration::from_secs(MAX_AGE),
                 max_stale: Duration::from_secs(max_stale),
             },

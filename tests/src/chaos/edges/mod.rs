@@ -74,10 +74,6 @@ impl Edge {
         self.name.starts_with("envoy")
     }
 
-    pub(super) fn has_network(&self) -> bool {
-        self.network.is_some()
-    }
-
     /// Cuts the way to the issuer: the link, where it has one of its own, and else by a proxy that is
     /// silent or hangs up.
     pub(super) fn cut(&self, hangs: bool) -> Result<(), Failure> {
