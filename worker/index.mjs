@@ -1,12 +1,14 @@
 // The Worker: shows each request to the gate, which is the Wasm module, and does what that says.
 
 import policy from "./policy.json";
-import { __wbg_reset_state, configure, decide, initSync, refresh, work } from "./postern.js";
+import { __wbg_reset_state, configure, decide, heed, initSync, push, refresh, work } from "./postern.js";
 import module from "./postern_bg.wasm";
 
 /** How long a request may wait for keys in all, and between two looks whether they are there. */
 const MAX_WAIT = 15_000;
 const LOOK_EVERY = 20;
+/** Where an issuer says that it has something new, if this is an enrolled edge. */
+const PUSHES = "/.well-known/postern/push";
 /** How long a configuration that does not work is not looked at again, in milliseconds. */
 const RETRY_AFTER = 5_000;
 
@@ -71,10 +73,25 @@ function doWork(env, context) {
 /** Lets a request pass or not. What the origin fails to answer is thrown, as if there were no gate. */
 function show(request, env, context) {
   try {
+    if (request.url.endsWith(PUSHES) && isForPushes(request, env)) return take(request, env, context);
     return pass(request, env, context);
   } catch (error) {
     return failed(error);
   }
+}
+
+/** Whether a request is for the place of pushes, which there is only with a credential. */
+function isForPushes({ url }, env) {
+  return env.POSTERN_EDGE !== undefined && url.indexOf("/", url.indexOf("://") + 3) === url.length - PUSHES.length;
+}
+
+/** Takes a push: the issuer is answered before anything follows. Of its body nothing is read. */
+function take(request, env, context) {
+  const answer = (status, headers) => new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
+  if (request.method !== "POST") return answer(405, { allow: "POST" });
+  if (!push(request.headers.get("authorization") ?? "")) return answer(401, { "www-authenticate": "Bearer" });
+  context.waitUntil(heed(env));
+  return answer(204);
 }
 
 /**

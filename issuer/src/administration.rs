@@ -1,15 +1,20 @@
 //! What an operator does: domains, users and key rotation.
 
+mod edges;
 mod import;
 
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-pub use self::import::{ImportMode, Imported, ImportedDomain, ImportedUser, UserState};
+pub use self::{
+    edges::{Enrolment, KeysStatus},
+    import::{ImportMode, Imported, ImportedDomain, ImportedUser, UserState},
+};
 use crate::{
     clock::{Clock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
+    edge::EdgeName,
     key::{KeyError, SigningAlgorithm},
     key_set::{KeySet, Rotation, RotationError},
     password::{PasswordError, hash_password},
@@ -66,6 +71,26 @@ pub enum AdministrationError {
     /// The rotation is refused.
     #[error(transparent)]
     Rotation(#[from] RotationError),
+    /// The rotation is refused, and there are edges that could have made it possible.
+    #[error(
+        "the next key is not known everywhere yet: {late}; wait for them, or `{seconds_left}` \
+         seconds, or use `--force`"
+    )]
+    NotHeldYet {
+        /// Who has not shown that it holds the next key, and how it stands.
+        late: String,
+        /// Seconds until the last cache without it has run out.
+        seconds_left: u64,
+    },
+    /// There is an edge of that name.
+    #[error("edge `{0}` already exists")]
+    EdgeExists(EdgeName),
+    /// There is no edge of that name.
+    #[error("unknown edge `{0}`")]
+    UnknownEdge(EdgeName),
+    /// An edge is for nothing.
+    #[error("an edge must be enrolled for at least one domain")]
+    NoDomain,
     /// Another rotation of the same key set came first.
     #[error("the keys of domain `{0}` were rotated by someone else at the same time")]
     RotatedMeanwhile(DomainName),
@@ -214,6 +239,46 @@ impl Ports {
         }
     }
 
+    /// Ends all sessions of a user, who may log in again.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or user, or a storage failure.
+    pub async fn end_sessions_of_user(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+    ) -> Result<(), AdministrationError> {
+        self.domain(domain).await?;
+        let user = self.store.user(domain, username).await?;
+        let unknown = || AdministrationError::UnknownUser(domain.clone(), username.clone());
+        let user = user.ok_or_else(unknown)?;
+        self.end_sessions(domain, Some(&user.id)).await
+    }
+
+    /// Ends all sessions of a domain, whose users may log in again.
+    ///
+    /// # Errors
+    ///
+    /// An unknown domain or a storage failure.
+    pub async fn end_sessions_of_domain(
+        &self,
+        domain: &DomainName,
+    ) -> Result<(), AdministrationError> {
+        self.domain(domain).await?;
+        self.end_sessions(domain, None).await
+    }
+
+    /// What was issued in this very second is to end, too.
+    async fn end_sessions(
+        &self,
+        domain: &DomainName,
+        subject: Option<&str>,
+    ) -> Result<(), AdministrationError> {
+        let at = self.clock.now().plus(1);
+        Ok(self.store.raise_not_before(domain, subject, at).await?)
+    }
+
     /// A domain's key set, and the moment it was read at.
     ///
     /// # Errors
@@ -227,7 +292,8 @@ impl Ports {
         self.key_set_of(&domain).await
     }
 
-    /// Rotates a domain's keys: see [`KeySet::rotate`].
+    /// Rotates a domain's keys: see [`KeySet::rotate`]. A [`Rotation::Regular`] need not wait until
+    /// the last cache has run out if every enrolled edge has shown that it holds the next key.
     ///
     /// # Errors
     ///
@@ -240,6 +306,7 @@ impl Ports {
     ) -> Result<KeySet, AdministrationError> {
         let domain = self.domain(domain).await?;
         let (key_set, now) = self.key_set_of(&domain).await?;
+        let rotation = self.allowed_by_edges(&domain, &key_set, rotation).await?;
         let Domain { name, key_set: id, settings, .. } = domain;
         let generation = key_set.generation;
         let rotated = off_thread(move || key_set.rotate(&settings, now, rotation)).await??;

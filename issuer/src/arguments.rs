@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use axum::http::HeaderName;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use postern_issuer::{DomainName, DomainSettings, IssuerUrl, Origin, SigningAlgorithm, Username};
+use postern_issuer::{
+    DomainName, DomainSettings, EdgeName, IssuerUrl, Origin, PushUrl, SigningAlgorithm, Username,
+};
 
 /// Logs users in, refreshes sessions, rotates each domain's keys and publishes them.
 #[derive(Parser)]
@@ -53,15 +55,18 @@ pub(crate) enum Command {
 /// The commands that stand on the data.
 #[derive(Subcommand)]
 pub(crate) enum StoredCommand {
-    /// Create and list domains.
+    /// Create and list domains, and end their sessions.
     #[command(subcommand)]
     Domain(DomainCommand),
-    /// Create, list and disable users.
+    /// Create, list and disable users, and end their sessions.
     #[command(subcommand)]
     User(UserCommand),
     /// List, rotate and export a domain's keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Enrol, list and remove the edges that domains hand their keys to.
+    #[command(subcommand)]
+    Edge(EdgeCommand),
     /// Make the `DynamoDB` table, where no template does.
     #[command(subcommand)]
     Table(TableCommand),
@@ -81,6 +86,8 @@ pub(crate) enum DomainCommand {
     Create(CreateDomain),
     /// List all domains.
     List,
+    /// End all sessions of a domain. Its users may log in again.
+    EndSessions { domain: DomainName },
 }
 
 #[derive(Args)]
@@ -125,6 +132,8 @@ pub(crate) enum UserCommand {
     List { domain: DomainName },
     /// Disable a user and end all sessions of theirs.
     Disable(UserOfDomain),
+    /// End all sessions of a user, who may log in again.
+    EndSessions(UserOfDomain),
 }
 
 #[derive(Args)]
@@ -144,9 +153,27 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         dangerous_secrets: bool,
     },
+    /// Tell which key signs next and from when on at the latest, and which edges hold it already.
+    Status {
+        domain: DomainName,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Sign with the next key from now on, and publish a fresh next one.
+    ///
+    /// The next key has to be known everywhere: every edge that is enrolled for the domain has shown
+    /// that it holds it, or the last cache without it has run out. Who takes the keys from the
+    /// published key set, and is no enrolled edge, is covered by the second alone: where there are
+    /// such, use `--at-bound`.
     Rotate {
         domain: DomainName,
+        /// Wait until the next key is known everywhere.
+        #[arg(long, conflicts_with_all = ["force", "compromised"])]
+        wait: bool,
+        /// Whatever edges have shown, not before the last cache without the next key has run out.
+        #[arg(long, conflicts_with_all = ["force", "compromised"])]
+        at_bound: bool,
         /// Do it even if a cache may not know the next key yet: requests may fail.
         #[arg(long)]
         force: bool,
@@ -158,6 +185,36 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum EdgeCommand {
+    /// Enrol an edge and print its credential, a JSON document. It cannot be had again: who has it is
+    /// the edge.
+    Enrol(EnrolEdge),
+    /// List all edges and how each stands with the keys of its domains.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cut an edge off. What it holds it may go on with until that runs out: a day at most.
+    Remove { name: EdgeName },
+}
+
+#[derive(Args)]
+pub(crate) struct EnrolEdge {
+    /// 1 to 63 of a-z, 0-9, `-`, `_` and `.`.
+    pub(crate) name: EdgeName,
+    /// Domain whose keys it may have; may be given more than once.
+    #[arg(long, required = true)]
+    pub(crate) domain: Vec<DomainName>,
+    /// URL that the service is reached by, as `serve` has it.
+    #[arg(long, env = "POSTERN_ISSUER_URL")]
+    pub(crate) issuer_url: IssuerUrl,
+    /// URL at which the edge is told that something has changed, `https` or of this machine.
+    #[arg(long)]
+    pub(crate) push_url: Option<PushUrl>,
 }
 
 #[derive(Args)]
@@ -203,6 +260,10 @@ pub(crate) struct Serve {
     /// `https://app.example.com`; may be given more than once. Key sets are open to all pages.
     #[arg(long, env = "POSTERN_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<Origin>,
+    /// Address and port of a second listener, which answers `/metrics` for Prometheus. It asks for no
+    /// credentials: only those who watch should reach it.
+    #[arg(long, env = "POSTERN_METRICS_LISTEN", value_name = "ADDR")]
+    pub(crate) metrics_listen: Option<String>,
 }
 
 #[derive(Subcommand)]

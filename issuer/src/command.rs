@@ -4,26 +4,21 @@ use std::{
     error::Error,
     io::{self, IsTerminal, Write},
     process::ExitCode,
-    sync::Arc,
 };
 
-use postern_issuer::{
-    DomainName, DomainSettings, Issuer, IssuerUrl, Ports, Rotation, SigningAlgorithm, router,
-    serve, stop_signal,
-};
-use tokio::net::TcpListener;
+use postern_issuer::{DomainName, DomainSettings, Ports};
 
 use crate::{
     arguments::{
-        Arguments, Command, CreateDomain, DomainCommand, KeysCommand, Place, Serve, StoredCommand,
-        TableCommand, UserCommand, UserOfDomain,
+        Arguments, Command, CreateDomain, DomainCommand, Place, StoredCommand, TableCommand,
+        UserCommand, UserOfDomain,
     },
-    explain,
+    edge_command, explain, keys_command,
     log_writer::{FlushOnDrop, LogWriter},
     migrate_command,
     password_prompt::read_password,
     place::Opened,
-    policy_command,
+    policy_command, serve_command,
     table::table,
 };
 
@@ -52,19 +47,20 @@ async fn dispatch(opened: Opened, command: StoredCommand) -> Outcome<ExitCode> {
             create_domain(&opened, domain).await
         }
         StoredCommand::Domain(DomainCommand::List) => list_domains(&ports).await,
+        StoredCommand::Domain(DomainCommand::EndSessions { domain }) => {
+            end_sessions_of_domain(&ports, &domain).await
+        }
         StoredCommand::User(UserCommand::Create(user)) => create_user(&ports, user).await,
         StoredCommand::User(UserCommand::List { domain }) => list_users(&ports, &domain).await,
         StoredCommand::User(UserCommand::Disable(user)) => disable_user(&ports, user).await,
-        StoredCommand::Keys(KeysCommand::List { domain }) => list_keys(&ports, &domain).await,
-        StoredCommand::Keys(KeysCommand::Rotate { domain, force, compromised }) => {
-            rotate_keys(&ports, &domain, rotation(force, compromised)).await
+        StoredCommand::User(UserCommand::EndSessions(user)) => {
+            end_sessions_of_user(&ports, user).await
         }
+        StoredCommand::Keys(command) => keys_command::run(&ports, command).await,
+        StoredCommand::Edge(command) => edge_command::run(&ports, command).await,
         StoredCommand::Table(TableCommand::Create) => create_table(&opened).await,
-        StoredCommand::Keys(KeysCommand::Export { domain, dangerous_secrets }) => {
-            export_keys(&ports, &domain, dangerous_secrets).await
-        }
         StoredCommand::Migrate(arguments) => return migrate_command::run(&ports, arguments).await,
-        StoredCommand::Serve(settings) => run_service(ports, settings).await,
+        StoredCommand::Serve(settings) => serve_command::run(ports, settings).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }
@@ -134,72 +130,15 @@ async fn disable_user(ports: &Ports, user: UserOfDomain) -> Outcome {
     print(&format!("disabled user `{username}` in domain `{domain}` and ended their sessions\n"))
 }
 
-async fn list_keys(ports: &Ports, domain: &DomainName) -> Outcome {
-    let (key_set, now) = ports.key_set(domain).await?;
-    let rows = key_set.keys(now).map(|(key, state, expires_at)| {
-        [
-            key.id.clone(),
-            key.algorithm.to_string(),
-            state.as_str().to_owned(),
-            key.published_at.to_string(),
-            expires_at.map_or_else(|| "-".to_owned(), |moment| moment.to_string()),
-        ]
-    });
-    print(&table(["KID", "ALG", "STATE", "CREATED", "EXPIRES"], rows))
+async fn end_sessions_of_user(ports: &Ports, user: UserOfDomain) -> Outcome {
+    let UserOfDomain { domain, username } = user;
+    ports.end_sessions_of_user(&domain, &username).await?;
+    print(&format!("ended all sessions of user `{username}` in domain `{domain}`\n"))
 }
 
-async fn export_keys(ports: &Ports, domain: &DomainName, secrets: bool) -> Outcome {
-    let (key_set, now) = ports.key_set(domain).await?;
-    if secrets {
-        return write_line(key_set.export_secrets(now)?.expose());
-    }
-    if key_set.algorithm() == SigningAlgorithm::Hs256 {
-        let reason = "signs HS256 and has no public keys: `--dangerous-secrets` prints its secrets";
-        return Err(format!("domain `{domain}` {reason}").into());
-    }
-    write_line(&key_set.publish(u64::MAX, now)?.document)
-}
-
-async fn rotate_keys(ports: &Ports, domain: &DomainName, rotation: Rotation) -> Outcome {
-    let key_set = ports.rotate_keys(domain, rotation).await?;
-    let (generation, key_id) = (key_set.generation, &key_set.current.id);
-    print(&format!(
-        "rotated the keys of domain `{domain}`: generation {generation} signs with key `{key_id}`\n"
-    ))?;
-    if rotation != Rotation::Compromised {
-        return Ok(());
-    }
-    let max_age = ports.domain(domain).await?.settings.jwks_max_age;
-    print(&format!(
-        "withdrew all keys before it: the tokens that they signed stop passing here now, and at \
-         edges when they refetch the keys, within `{max_age}` seconds; their users must log in \
-         again\n"
-    ))
-}
-
-fn rotation(force: bool, compromised: bool) -> Rotation {
-    match (compromised, force) {
-        (true, _) => Rotation::Compromised,
-        (false, true) => Rotation::Forced,
-        (false, false) => Rotation::Regular,
-    }
-}
-
-async fn run_service(ports: Ports, settings: Serve) -> Outcome {
-    let Serve { listen, issuer_url, token_header, allow_origin } = settings;
-    let listener = TcpListener::bind(&listen)
-        .await
-        .map_err(|error| format!("cannot listen on `{listen}`: {}", reason(&error)))?;
-    let address = listener.local_addr()?;
-    let url = match issuer_url {
-        Some(url) => url,
-        None => format!("http://{address}").parse::<IssuerUrl>()?,
-    };
-    let router = router(Arc::new(Issuer::new(ports, url)), token_header, &allow_origin);
-    // Who reads that line may send the signal at once.
-    let stop = stop_signal()?;
-    print(&format!("listening on http://{address}\n"))?;
-    Ok(serve(listener, router, stop).await?)
+async fn end_sessions_of_domain(ports: &Ports, domain: &DomainName) -> Outcome {
+    ports.end_sessions_of_domain(domain).await?;
+    print(&format!("ended all sessions of domain `{domain}`\n"))
 }
 
 fn start_log() -> io::Result<FlushOnDrop> {
@@ -214,14 +153,6 @@ fn start_log() -> io::Result<FlushOnDrop> {
     Ok(flush)
 }
 
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is taken".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 /// Not `println!`, which panics when the reader has gone.
 pub(crate) fn print(text: &str) -> Outcome {
     let mut output = io::stdout().lock();
@@ -230,7 +161,7 @@ pub(crate) fn print(text: &str) -> Outcome {
 }
 
 /// Without a copy of it: it may be a secret.
-fn write_line(line: &[u8]) -> Outcome {
+pub(crate) fn write_line(line: &[u8]) -> Outcome {
     let mut output = io::stdout().lock();
     output.write_all(line)?;
     output.write_all(b"\n")?;

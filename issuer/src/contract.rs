@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a contract test fails by panicking")]
 
+mod edges;
+mod status;
+
 use std::sync::Arc;
 
 use crate::{
@@ -35,7 +38,10 @@ pub async fn store(store: Arc<dyn Store>) {
     one_racer_wins(Arc::clone(&store)).await;
     disabling_ends_sessions(&*store).await;
     one_new_password_hash_wins(&*store).await;
-    failed_logins_are_counted(store).await;
+    edges::edges(&*store).await;
+    edges::contacts(&*store).await;
+    failed_logins_are_counted(Arc::clone(&store)).await;
+    status::status(store).await;
 }
 
 /// Holds a vault to its port's promises.

@@ -8,7 +8,16 @@
 //! | `user#shop#ada` | `user` | a user |
 //! | `id#<id>` | `id` | whose id that is |
 //! | `user#shop#ada` | `session#<id>` | a session |
+//! | `status#shop` | `counter` | how many places in status lists are given away |
+//! | `status#shop` | `version` | how many times something was revoked |
+//! | `status#shop` | `not_before#all` | from when on the domain's tokens count |
+//! | `status#shop` | `not_before#<time>#<id>` | from when on a user's tokens count, for lists |
+//! | `status#shop` | `subject#<id>` | from when on a user's sessions count |
+//! | `status#shop#0` | `revoked#<time>#<place>` | a place in a status list that is revoked |
 //! | `failures#shop#<hash of the name>` | `failures` | failed logins |
+//! | `edges` | `edge#<id>` | an edge |
+//! | `edges` | `name#envoy-eu` | which edge is called that, if any |
+//! | `contacts#shop` | `<id of an edge>#<instance>` | when a process of an edge last asked for keys |
 //! | `ready` | `ready` | what a try of the storage writes |
 //!
 //! There is no index and nothing is scanned. Every read is a consistent one. Every race is decided
@@ -18,12 +27,14 @@
 
 mod creation;
 mod domains;
+mod edges;
 mod failures;
 mod item;
 mod keys;
 mod list;
 mod patience;
 mod sessions;
+mod status;
 mod table;
 mod transaction;
 mod update;
@@ -40,8 +51,10 @@ use crate::{
     account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    edge::{Contact, Edge, EdgeId, EdgeName},
     failed_logins::LoginFailures,
     session::{EndReason, RefreshHash, Session},
+    status_list::{NotBefore, StatusPlace},
     store::{Store, StoreError},
     user::{PasswordHash, User, Username},
 };
@@ -115,11 +128,13 @@ impl Store for DynamoDb {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // From the first step on all sessions read as ended, whatever becomes of the second; that
-        // one makes refreshes fail that are under way.
-        let Some(disabled_at) = users::disable(&self.table, domain, username, now).await? else {
+        // one makes refreshes fail that are under way. Then there are no more tokens to come.
+        let Some((id, disabled_at)) = users::disable(&self.table, domain, username, now).await?
+        else {
             return Ok(false);
         };
         sessions::end_all_of_user(&self.table, domain, username, disabled_at).await?;
+        self.raise_not_before(domain, Some(&id), now.plus(1)).await?;
         Ok(true)
     }
 
@@ -163,7 +178,59 @@ impl Store for DynamoDb {
         reason: EndReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        sessions::end(&self.table, session, reason, now).await
+        let ended = sessions::end(&self.table, session, reason, now).await?;
+        if ended && session.status.is_some() {
+            status::count_change(&self.table, &session.domain).await;
+        }
+        Ok(ended)
+    }
+
+    async fn allocate_status(&self, domain: &DomainName) -> Result<StatusPlace, StoreError> {
+        status::allocate(&self.table, domain).await
+    }
+
+    async fn status_lists(&self, domain: &DomainName) -> Result<u32, StoreError> {
+        status::lists(&self.table, domain).await
+    }
+
+    async fn revoked_since(
+        &self,
+        domain: &DomainName,
+        list: u32,
+        since: Timestamp,
+    ) -> Result<Vec<(u32, Timestamp)>, StoreError> {
+        status::revoked_since(&self.table, domain, list, since).await
+    }
+
+    async fn raise_not_before(
+        &self,
+        domain: &DomainName,
+        subject: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        status::raise_not_before(&self.table, domain, subject, at).await?;
+        status::count_change(&self.table, domain).await;
+        Ok(())
+    }
+
+    async fn not_before(
+        &self,
+        domain: &DomainName,
+        since: Timestamp,
+    ) -> Result<NotBefore, StoreError> {
+        status::not_before(&self.table, domain, since).await
+    }
+
+    async fn not_before_of(
+        &self,
+        domain: &DomainName,
+        subject: &str,
+    ) -> Result<Timestamp, StoreError> {
+        status::not_before_of(&self.table, domain, subject).await
+    }
+
+    async fn status_version(&self, domain: &DomainName) -> Result<u64, StoreError> {
+        status::version(&self.table, domain).await
     }
 
     async fn login_failures(&self, account: &Account) -> Result<Option<LoginFailures>, StoreError> {
@@ -180,6 +247,30 @@ impl Store for DynamoDb {
 
     async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError> {
         self.table.delete(keys::failures(account)).await
+    }
+
+    async fn create_edge(&self, edge: &Edge) -> Result<(), StoreError> {
+        edges::insert(&self.table, edge).await
+    }
+
+    async fn edge(&self, id: &EdgeId) -> Result<Option<Edge>, StoreError> {
+        edges::find(&self.table, id).await
+    }
+
+    async fn edges(&self) -> Result<Vec<Edge>, StoreError> {
+        edges::enrolled(&self.table).await
+    }
+
+    async fn remove_edge(&self, name: &EdgeName, now: Timestamp) -> Result<bool, StoreError> {
+        edges::remove(&self.table, name, now).await
+    }
+
+    async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError> {
+        edges::record(&self.table, contact).await
+    }
+
+    async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError> {
+        edges::contacts(&self.table, domain).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -65,9 +65,12 @@ fn hold_keys(gate: &mut Gate, explain: &Explain, now: Duration) -> Outcome {
         let document = read(&file)?;
         for (provider, name) in names.iter().enumerate() {
             if chosen.is_none_or(|chosen| chosen == name) {
-                let domain = explain.domain.as_deref().map(Into::into);
                 gate.keys_mut()
-                    .hold(&KeySetId { provider, domain }, document.as_bytes(), now)
+                    .hold(
+                        &KeySetId::new(provider, explain.domain.as_deref()),
+                        document.as_bytes(),
+                        now,
+                    )
                     .map_err(|error| format!("{}: {error}", file.display()))?;
             }
         }

@@ -2,10 +2,12 @@
 
 mod answer;
 mod cors;
+mod edge_keys;
 mod key_set;
 mod login;
 mod request_log;
 mod session;
+mod status_list;
 pub(crate) mod time_limit;
 mod token_header;
 
@@ -36,9 +38,10 @@ struct Service {
     token_header: HeaderName,
 }
 
-/// The first-party API and the published key sets. Tokens are read from `token_header`, in
+/// The first-party API, the published key sets and status lists, and what enrolled edges ask for.
+/// Tokens are read from `token_header`, in
 /// `Bearer` form, and bare where that is not ambiguous. A request that takes longer than 30
-/// seconds, for want of its body, say, is answered 503. Pages of any origin may read the key sets;
+/// seconds, for want of its body, say, is answered 503. Pages of any origin may read what is published;
 /// those of `origins` may use the first-party API, and no others.
 pub fn router(issuer: Arc<Issuer>, token_header: HeaderName, origins: &[Origin]) -> Router {
     let first_party = within_limits(
@@ -49,9 +52,13 @@ pub fn router(issuer: Arc<Issuer>, token_header: HeaderName, origins: &[Origin])
             .route("/auth", get_alone(get(session::authorize)))
             .route("/logout", post(session::logout)),
     );
-    let public = Router::new().route("/{domain}/.well-known/jwks.json", get(key_set::publish));
+    let public = Router::new()
+        .route("/{domain}/.well-known/jwks.json", get(key_set::publish))
+        .route("/{domain}/status-lists/{list}", get(status_list::publish));
+    let edges = Router::new().route("/{domain}/edge/keys", get_alone(get(edge_keys::hand_out)));
     let health = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz));
     within_limits(health)
+        .merge(within_limits(edges))
         .merge(cors::for_origins(origins, &token_header, first_party))
         .merge(cors::for_everyone(within_limits(public)))
         .fallback(not_found)

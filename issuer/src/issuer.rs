@@ -1,23 +1,29 @@
 //! What the issuer does for its users: login, refresh, status, logout.
 
+mod contacts;
+mod edge_keys;
 mod login;
 mod readiness;
 mod refresh;
+mod status_list;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{time::sleep, try_join};
 
-use self::readiness::Readiness;
+pub(crate) use self::edge_keys::{EdgeKeys, EdgeRefusal};
+use self::{contacts::WrittenContacts, readiness::Readiness};
 use crate::{
     administration::Ports,
     clock::Timestamp,
     domain::{Domain, DomainName},
+    edge::EdgeCounts,
     issuer_url::IssuerUrl,
     key::KeyError,
     key_set::{KeySet, Publication},
     password::{PasswordChecks, PasswordError},
     session::{EndReason, RefreshToken, Session},
+    status_list::Shelf,
     store::StoreError,
     token::{IssuedToken, mint},
     verification::{self, Claimed, OwnToken},
@@ -32,6 +38,9 @@ pub struct Issuer {
     url: IssuerUrl,
     passwords: PasswordChecks,
     readiness: Readiness,
+    contacts: WrittenContacts,
+    edge_counts: EdgeCounts,
+    lists: Shelf,
 }
 
 /// What `/status` says of a token whose signature is right.
@@ -155,7 +164,15 @@ impl Issuer {
     /// An issuer on `ports`, known by `url`.
     #[must_use]
     pub fn new(ports: Ports, url: IssuerUrl) -> Self {
-        Self { ports, url, passwords: PasswordChecks::new(), readiness: Readiness::default() }
+        Self {
+            ports,
+            url,
+            passwords: PasswordChecks::new(),
+            readiness: Readiness::default(),
+            contacts: WrittenContacts::default(),
+            edge_counts: EdgeCounts::default(),
+            lists: Shelf::default(),
+        }
     }
 
     /// How a token of ours stands.
@@ -217,6 +234,14 @@ impl Issuer {
         };
         let published = key_set.publish(domain.settings.jwks_max_age, self.ports.clock.now());
         published.map(Some).map_err(|_| Failure::Publication)
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    pub(crate) fn edge_counts(&self) -> &EdgeCounts {
+        &self.edge_counts
     }
 
     #[cfg(test)]
@@ -284,9 +309,14 @@ impl Issuer {
         let Ok(username) = token.username.parse() else {
             return Err(Refusal::Session);
         };
-        let session = self.ports.store.session(&domain.name, &username, &token.session).await?;
+        let store = &self.ports.store;
+        let (session, not_before) = try_join!(
+            store.session(&domain.name, &username, &token.session),
+            store.not_before_of(&domain.name, &token.subject),
+        )?;
         let session = session.filter(|session| session.user_id == token.subject);
         match session {
+            Some(session) if session.created_at < not_before => Err(Refusal::Session),
             Some(session) if session.is_alive(*now) => Ok(session),
             Some(session) if session.ended.is_none() => Err(Refusal::SessionExpired),
             _ => Err(Refusal::Session),

@@ -194,29 +194,42 @@ impl Key {
         })
     }
 
-    /// Signs `claims` as a JWS in compact form.
+    /// Signs the `claims` of an access token as a JWS in compact form.
     ///
     /// # Errors
     ///
     /// [`KeyError::Retired`] without a private half, [`KeyError::Damaged`] when the stored one
     /// does not fit, [`KeyError::Signing`] when the algorithm fails.
     pub fn sign<C: Serialize>(&self, claims: C) -> Result<SecretText, KeyError> {
+        self.sign_as(TOKEN_TYPE, claims)
+    }
+
+    /// Signs `claims` as [`Key::sign`] does, as something else than an access token: `token_type`
+    /// is the header's `typ`.
+    pub(crate) fn sign_as<C: Serialize>(
+        &self,
+        token_type: &str,
+        claims: C,
+    ) -> Result<SecretText, KeyError> {
         let secret = self.secret.as_ref().ok_or_else(|| KeyError::Retired(self.id.clone()))?;
         let secret = secret.expose();
         let damaged = || KeyError::Damaged(self.id.clone());
+        let header = Header::empty().with_key_id(self.id.clone()).with_token_type(token_type);
         match self.algorithm {
             SigningAlgorithm::Es256 => {
                 let key = signing_key::<Es256>(secret).map_err(|()| damaged())?;
-                self.sign_with(&Es256, &key, claims)
+                self.sign_with(&Es256, &key, header, claims)
             }
-            SigningAlgorithm::Hs256 => self.sign_with(&Hs256, &Hs256Key::new(secret), claims),
+            SigningAlgorithm::Hs256 => {
+                self.sign_with(&Hs256, &Hs256Key::new(secret), header, claims)
+            }
             SigningAlgorithm::Rs256 => {
                 let key = RsaKeyPair::from_pkcs8(secret).map_err(|_| damaged())?;
-                self.sign_with(&Rs256, &key, claims)
+                self.sign_with(&Rs256, &key, header, claims)
             }
             SigningAlgorithm::EdDsa => {
                 let key = signing_key::<Ed25519>(secret).map_err(|()| damaged())?;
-                self.sign_with(&Ed25519, &key, claims)
+                self.sign_with(&Ed25519, &key, header, claims)
             }
         }
     }
@@ -234,9 +247,9 @@ impl Key {
         &self,
         algorithm: &A,
         key: &A::SigningKey,
+        header: Header,
         claims: C,
     ) -> Result<SecretText, KeyError> {
-        let header = Header::empty().with_key_id(self.id.clone()).with_token_type(TOKEN_TYPE);
         let token = algorithm
             .token(&header, &Claims::new(claims), key)
             .map_err(|_| KeyError::Signing(self.id.clone()))?;

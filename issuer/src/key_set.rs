@@ -7,10 +7,13 @@ mod rotation;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::preparation::{PreparedSet, Unpromotable, is_first};
 pub use self::{
     export::ExportError,
     rotation::{Rotation, RotationError},
+};
+pub(crate) use self::{
+    preparation::{PreparedSet, Unpromotable, is_first},
+    rotation::rotation_bound,
 };
 use crate::{
     clock::Timestamp,

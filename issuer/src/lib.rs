@@ -14,13 +14,16 @@ mod clock;
 pub mod contract;
 mod domain;
 mod dynamodb;
+mod edge;
 mod failed_logins;
 mod http;
+mod http_client;
 mod issuer;
 mod issuer_url;
 mod key;
 mod key_set;
 pub mod lambda;
+mod metrics;
 mod migration;
 mod origin;
 mod password;
@@ -31,6 +34,7 @@ mod secrets_manager;
 mod serve;
 mod session;
 mod sqlite;
+mod status_list;
 mod store;
 mod token;
 mod user;
@@ -40,18 +44,23 @@ mod verification;
 pub use crate::{
     account::Account,
     administration::{
-        AdministrationError, ImportMode, Imported, ImportedDomain, ImportedUser, ListedDomain,
-        Ports, UserState,
+        AdministrationError, Enrolment, ImportMode, Imported, ImportedDomain, ImportedUser,
+        KeysStatus, ListedDomain, Ports, UserState,
     },
     clock::{Clock, SystemClock, Timestamp},
     domain::{Domain, DomainError, DomainName, DomainSettings},
     dynamodb::{DynamoDb, create_table},
+    edge::{
+        Contact, Edge, EdgeId, EdgeKey, EdgeName, EdgeNameError, EdgePush, EdgeStanding, EdgeState,
+        PushUrl, PushUrlError, Versions,
+    },
     failed_logins::LoginFailures,
     http::router,
     issuer::{Failure, Identity, Issuer, Refusal, TokenStatus},
     issuer_url::{IssuerUrl, IssuerUrlError},
     key::{Key, KeyError, PublicKey, SigningAlgorithm},
     key_set::{ExportError, KeySet, KeyState, PreviousKey, Publication, Rotation, RotationError},
+    metrics::metrics_router,
     migration::{Migration, MigrationError, MigrationReport, TableMembers, Tally},
     origin::{Origin, OriginError},
     password::{PasswordError, PasswordHashError},
@@ -61,6 +70,7 @@ pub use crate::{
     serve::{serve, stop_signal},
     session::{EndReason, RefreshHash, Session},
     sqlite::Sqlite,
+    status_list::{ListPublication, NotBefore, StatusPlace},
     store::{Store, StoreError},
     token::IssuedToken,
     user::{PasswordHash, User, Username, UsernameError},

@@ -2,13 +2,16 @@
 
 mod arguments;
 mod command;
+mod edge_command;
 mod explain;
+mod keys_command;
 mod log_writer;
 mod migrate_command;
 mod password_prompt;
 mod place;
 mod policy_command;
 mod policy_import;
+mod serve_command;
 mod table;
 
 use std::{

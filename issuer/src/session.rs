@@ -8,6 +8,7 @@ use crate::{
     clock::Timestamp,
     domain::DomainName,
     secret::{SecretBytes, SecretText, random_id, sha256},
+    status_list::StatusPlace,
     user::{User, Username},
 };
 
@@ -27,7 +28,8 @@ pub struct Session {
     pub user_id: String,
     /// Its user's name at login.
     pub username: Username,
-    /// When the user logged in.
+    /// When the user logged in; or, when older sessions were cut off in that very second, the second
+    /// after. No token of the session has an earlier `iat`.
     pub created_at: Timestamp,
     /// From when on it cannot be refreshed, whatever happens.
     pub expires_at: Timestamp,
@@ -42,6 +44,8 @@ pub struct Session {
     /// Derives each refresh token's successor, so that every racer gets the same one and none
     /// is stored in clear.
     pub successor_key: SecretBytes,
+    /// Its place in the domain's status lists; a session of before there were any has none.
+    pub status: Option<StatusPlace>,
 }
 
 /// Why a session ended before its time.
@@ -112,6 +116,7 @@ impl Session {
             previous_refresh: None,
             refreshed_at: now,
             successor_key: SecretBytes::random(SECRET_BYTES),
+            status: None,
         };
         (session, refresh)
     }

@@ -1,10 +1,12 @@
 //! Both storage ports on one SQLite file: the embedded default.
 
 mod domains;
+mod edges;
 mod erasure;
 mod key_sets;
 mod schema;
 mod sessions;
+mod status;
 mod users;
 
 use std::{
@@ -27,9 +29,11 @@ use crate::{
     account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    edge::{Contact, Edge, EdgeId, EdgeName},
     failed_logins::{FailedLogins, LoginFailures},
     key_set::KeySet,
     session::{EndReason, RefreshHash, Session},
+    status_list::{NotBefore, StatusPlace},
     store::{Store, StoreError},
     user::{PasswordHash, User, Username},
     vault::{KeySetId, Vault},
@@ -214,8 +218,71 @@ impl Store for Sqlite {
         reason: EndReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let id = session.id.clone();
-        self.write(move |connection| sessions::end(connection, &id, reason, now)).await
+        let (id, domain) = (session.id.clone(), session.domain.clone());
+        self.write(move |connection| {
+            let ended = sessions::end(connection, &id, reason, now)?;
+            if ended {
+                status::count_change(connection, &domain)?;
+            }
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn allocate_status(&self, domain: &DomainName) -> Result<StatusPlace, StoreError> {
+        let domain = domain.clone();
+        self.write(move |connection| status::allocate(connection, &domain)).await
+    }
+
+    async fn status_lists(&self, domain: &DomainName) -> Result<u32, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| status::lists(connection, &domain)).await
+    }
+
+    async fn revoked_since(
+        &self,
+        domain: &DomainName,
+        list: u32,
+        since: Timestamp,
+    ) -> Result<Vec<(u32, Timestamp)>, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| status::revoked_since(connection, &domain, list, since)).await
+    }
+
+    async fn raise_not_before(
+        &self,
+        domain: &DomainName,
+        subject: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (domain, subject) = (domain.clone(), subject.map(str::to_owned));
+        self.write(move |connection| {
+            status::raise_not_before(connection, &domain, subject.as_deref(), at)
+        })
+        .await
+    }
+
+    async fn not_before(
+        &self,
+        domain: &DomainName,
+        since: Timestamp,
+    ) -> Result<NotBefore, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| status::not_before(connection, &domain, since)).await
+    }
+
+    async fn not_before_of(
+        &self,
+        domain: &DomainName,
+        subject: &str,
+    ) -> Result<Timestamp, StoreError> {
+        let (domain, subject) = (domain.clone(), subject.to_owned());
+        self.read(move |connection| status::not_before_of(connection, &domain, &subject)).await
+    }
+
+    async fn status_version(&self, domain: &DomainName) -> Result<u64, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| status::version(connection, &domain)).await
     }
 
     async fn login_failures(&self, account: &Account) -> Result<Option<LoginFailures>, StoreError> {
@@ -234,6 +301,39 @@ impl Store for Sqlite {
     async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError> {
         self.failed_logins.forget(account);
         Ok(())
+    }
+
+    async fn create_edge(&self, edge: &Edge) -> Result<(), StoreError> {
+        let edge = edge.clone();
+        self.write(move |connection| edges::insert(connection, &edge)).await
+    }
+
+    async fn edge(&self, id: &EdgeId) -> Result<Option<Edge>, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| edges::find(connection, &id)).await
+    }
+
+    async fn edges(&self) -> Result<Vec<Edge>, StoreError> {
+        self.read(edges::enrolled).await
+    }
+
+    async fn remove_edge(&self, name: &EdgeName, now: Timestamp) -> Result<bool, StoreError> {
+        let name = name.clone();
+        self.write(move |connection| edges::remove(connection, &name, now)).await
+    }
+
+    async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError> {
+        let contact = contact.clone();
+        self.write(move |connection| {
+            edges::clear_old(connection, contact.at)?;
+            edges::record(connection, &contact)
+        })
+        .await
+    }
+
+    async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError> {
+        let domain = domain.clone();
+        self.read(move |connection| edges::contacts(connection, &domain)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -392,8 +492,8 @@ mod tests {
         let (folder, sqlite) = open();
         sqlite.writer.blocking_lock().pragma_update(None, "user_version", 99).unwrap();
         let ready = tokio::runtime::Runtime::new().unwrap().block_on(sqlite.ready());
-        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 2 })));
+        assert!(matches!(ready, Err(StoreError::NewerSchema { found: 99, known: 4 })));
         let reopened = Sqlite::open(&folder.path().join("data"));
-        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 2 })));
+        assert!(matches!(reopened, Err(StoreError::NewerSchema { found: 99, known: 4 })));
     }
 }

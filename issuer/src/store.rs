@@ -8,8 +8,10 @@ use crate::{
     account::Account,
     clock::{Clock, Timestamp},
     domain::{Domain, DomainName},
+    edge::{Contact, Edge, EdgeId, EdgeName},
     failed_logins::LoginFailures,
     session::{EndReason, RefreshHash, Session},
+    status_list::{NotBefore, StatusPlace},
     user::{PasswordHash, User, Username},
 };
 
@@ -50,8 +52,9 @@ pub trait Store: Send + Sync {
     /// All users of a domain, by name.
     async fn users(&self, domain: &DomainName) -> Result<Vec<User>, StoreError>;
 
-    /// Disables a user and ends all sessions of theirs, in one step. Answers whether there is
-    /// such a user; one who is disabled already keeps the earlier time.
+    /// Disables a user and ends all sessions of theirs, in one step, and raises their
+    /// [`NotBefore`] to the second after. Answers whether there is such a user; one who is disabled
+    /// already keeps the earlier time.
     async fn disable_user(
         &self,
         domain: &DomainName,
@@ -93,13 +96,63 @@ pub trait Store: Send + Sync {
         clock: Arc<dyn Clock>,
     ) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Ends a session. Answers whether it was alive.
+    /// Ends a session; its place, where it has one, is revoked with it: both or neither. Answers
+    /// whether it was alive.
     async fn end_session(
         &self,
         session: &Session,
         reason: EndReason,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// A place in the domain's status lists for one session. No two calls get the same one. The
+    /// domain must exist.
+    async fn allocate_status(&self, domain: &DomainName) -> Result<StatusPlace, StoreError>;
+
+    /// How many status lists of the domain have been begun.
+    async fn status_lists(&self, domain: &DomainName) -> Result<u32, StoreError>;
+
+    /// The places of that list that were revoked at `since` or later, and when, by the clocks of
+    /// those who did it.
+    async fn revoked_since(
+        &self,
+        domain: &DomainName,
+        list: u32,
+        since: Timestamp,
+    ) -> Result<Vec<(u32, Timestamp)>, StoreError>;
+
+    /// Refuses all tokens of the domain that were issued before `at`, or those of the user with that
+    /// `sub`, and the sessions that began before. The greatest of all calls counts.
+    ///
+    /// Of a user it is raised further where a session of theirs has a token of `at` or later: of a
+    /// clock that is ahead.
+    async fn raise_not_before(
+        &self,
+        domain: &DomainName,
+        subject: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// What [`Store::raise_not_before`] has made of the domain, and of those of its users for whom
+    /// that is `since` or later.
+    async fn not_before(
+        &self,
+        domain: &DomainName,
+        since: Timestamp,
+    ) -> Result<NotBefore, StoreError>;
+
+    /// The greater one of the domain's and that of the user with that `sub`, however long ago it
+    /// was raised; 1970 without any.
+    async fn not_before_of(
+        &self,
+        domain: &DomainName,
+        subject: &str,
+    ) -> Result<Timestamp, StoreError>;
+
+    /// A number that is another one whenever something was revoked in the domain, or its
+    /// [`NotBefore`] raised, since it was last asked for; cheap enough to ask for every second. It is
+    /// a hint: after a crash it may lag behind until the next change.
+    async fn status_version(&self, domain: &DomainName) -> Result<u64, StoreError>;
 
     /// The failed logins of an account, whether there is such a user or not, as far as they are
     /// remembered.
@@ -114,6 +167,24 @@ pub trait Store: Send + Sync {
 
     /// Forgets the failed logins of an account.
     async fn forget_login_failures(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// Adds an edge, or fails with [`StoreError::AlreadyExists`] when one of that name is enrolled.
+    async fn create_edge(&self, edge: &Edge) -> Result<(), StoreError>;
+
+    /// The edge of that id, even if it was removed.
+    async fn edge(&self, id: &EdgeId) -> Result<Option<Edge>, StoreError>;
+
+    /// All edges that are enrolled, by name.
+    async fn edges(&self) -> Result<Vec<Edge>, StoreError>;
+
+    /// Removes the edge of that name, which is free again. Answers whether there was one.
+    async fn remove_edge(&self, name: &EdgeName, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts a contact in the place of the earlier one of that process of that edge with that domain.
+    async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError>;
+
+    /// The last contact of each process with a domain within a week at least, by edge and process.
+    async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError>;
 
     /// Fails unless the storage can be read from and written to. A write must get as far as
     /// those of the other methods do.

@@ -9,6 +9,7 @@ use crate::{
     key_set::KeySet,
     secret::SecretText,
     session::{RefreshToken, Session},
+    status_list::StatusClaim,
 };
 
 /// A token on its way to its owner.
@@ -20,8 +21,8 @@ pub struct IssuedToken {
     pub expires_in: u64,
 }
 
-/// RFC 9068, section 2.2, and the first-party claims `domain`, `username`, `session` and
-/// `refresh_token`.
+/// RFC 9068, section 2.2, the first-party claims `domain`, `username`, `session` and
+/// `refresh_token`, and where edges learn whether the session is over.
 #[derive(Serialize)]
 struct TokenClaims<'a> {
     iss: &'a str,
@@ -34,6 +35,8 @@ struct TokenClaims<'a> {
     username: &'a str,
     session: &'a str,
     refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<StatusClaim>,
 }
 
 /// Signs the token that carries `refresh`. All of its claims follow from the session as it is
@@ -46,9 +49,11 @@ pub(crate) fn mint(
     refresh: &RefreshToken,
     now: Timestamp,
 ) -> Result<IssuedToken, KeyError> {
-    let issued_at = session.refreshed_at;
+    // Edges refuse what was issued before older sessions were cut off, which this one was not.
+    let issued_at = session.refreshed_at.max(session.created_at);
     // An edge does not know the session: its last token must not outlive it.
-    let expires_at = issued_at.plus(domain.settings.token_lifetime).min(session.expires_at);
+    let lifetime = domain.settings.token_lifetime;
+    let expires_at = session.refreshed_at.plus(lifetime).min(session.expires_at);
     let token = key_set.current.sign(TokenClaims {
         iss: issuer,
         sub: &session.user_id,
@@ -60,6 +65,7 @@ pub(crate) fn mint(
         username: session.username.as_str(),
         session: &session.id,
         refresh_token: refresh.expose(),
+        status: session.status.map(|place| StatusClaim::of(issuer, place)),
     })?;
     Ok(IssuedToken { token, expires_in: expires_at.since(now) })
 }

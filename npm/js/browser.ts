@@ -13,6 +13,6 @@ export const createVerifier = forHost({
     if (!response.ok) throw new Error(`cannot load postern.wasm: status ${response.status}`);
     const module = await WebAssembly.compile(await response.arrayBuffer());
     const { memory } = initSync({ module });
-    return { memory, newGate: (policy, seed) => new Gate(policy, seed, undefined, false) };
+    return { memory, newGate: (policy, seed, edge) => new Gate(policy, seed, edge, undefined, false) };
   },
 });

@@ -21,13 +21,14 @@ export interface WasmGate {
   next_wakeup(): number;
   providers(): string;
   counters(): string;
+  push(token: string, now: number): boolean;
   free(): void;
 }
 
 /** The module in Wasm, loaded. */
 export interface Core {
   memory: WebAssembly.Memory;
-  newGate(policy: string, jitterSeed: number): WasmGate;
+  newGate(policy: string, jitterSeed: number, edge: string | undefined): WasmGate;
 }
 
 /** What a host can do, and what it cannot. */
@@ -46,29 +47,33 @@ export interface Host {
   readonly revalidates: boolean;
 }
 
-/** A fetch of keys that is due. */
+/** A fetch of keys or of a status list that is due. */
 export interface DueFetch {
   id: number;
   url: string;
   /** In milliseconds. */
   timeout: number;
   accept: string;
+  /** Says who the edge is, where it has to. A secret. */
+  authorization: string | null;
   ifNoneMatch: string | null;
   /** Longest body that is looked at. */
   maxBytes: number;
 }
 
-/** What came of a fetch of keys. */
+/** What came of a fetch of keys or of a status list. */
 export interface KeyUpdate {
   /** Whose keys. */
   provider: string;
   /** Of which domain, where the provider has several. */
   domain: string | null;
+  /** The URI of the status list, where it was one; `null` for keys. */
+  statusList: string | null;
   /** The number of usable keys, where there is a new set. */
   keys?: number;
   /** Why other keys of the new set were left out. */
   skipped?: string[];
-  /** Why there is no new set. */
+  /** Why there is no new set or list. */
   error?: string;
   /** What the host's `fetch` threw, where it did. */
   cause?: unknown;

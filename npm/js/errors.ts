@@ -17,12 +17,13 @@ export type DenialCode =
   | "critical_header" | "type_not_allowed" | "nested_token" | "issuer_unknown" | "subject_mismatch"
   | "audience_mismatch" | "expiration_missing" | "lifetime_too_long" | "token_expired"
   | "token_not_yet_valid" | "time_claim_invalid" | "key_unknown" | "signature_invalid" | "token_revoked"
-  | "key_binding_required" | "no_matching_rule" | "insufficient_scope" | "domain_unknown"
-  | "requirement_unknown" | "path_too_long" | "keys_unavailable";
+  | "token_not_before" | "status_missing" | "status_unavailable" | "key_binding_required"
+  | "no_matching_rule" | "insufficient_scope" | "domain_unknown" | "requirement_unknown" | "path_too_long"
+  | "keys_unavailable";
 
 /**
- * A token that is refused. It is the client's fault, but for `keys_unavailable` (status 503), which says
- * that the issuer's keys cannot be had at the moment.
+ * A token that is refused. It is the client's fault, but for `keys_unavailable` and `status_unavailable`
+ * (status 503), which say that the issuer's keys, or its status list, cannot be had at the moment.
  *
  * Neither the message nor any member holds a part of the token.
  */
@@ -43,11 +44,19 @@ export class DenialError extends Error {
     this.headers = denial.headers;
   }
 
-  /** After how many seconds it is worth trying again; only with `keys_unavailable`. */
+  /** After how many seconds it is worth trying again; only with status 503. */
   get retryAfter(): number | undefined {
     const field = this.headers.find(([name]) => name === "retry-after");
     return field && Number(field[1]);
   }
+}
+
+/**
+ * What the enrolment of an edge printed, and what cannot be used of it: the message begins with the member that
+ * is wrong, and quotes nothing.
+ */
+export class CredentialError extends Error {
+  override readonly name = "CredentialError";
 }
 
 /** A policy that cannot be used. The message begins with the member that is wrong. */

@@ -5,6 +5,7 @@ declare module "postern-glue" {
   export const Gate: new (
     policy: string,
     jitterSeed: number,
+    edge: string | undefined,
     crypto: object | undefined,
     hasUtf8Headers: boolean,
   ) => WasmGate;

@@ -121,6 +121,7 @@ export class KeyFetcher {
 
   async #ask(due: DueFetch, signal: AbortSignal): Promise<Answer> {
     const headers: Record<string, string> = { accept: due.accept };
+    if (due.authorization !== null) headers["authorization"] = due.authorization;
     const init: RequestInit = { headers, redirect: "manual", signal };
     if (this.#host.revalidates) init.cache = "no-cache";
     else if (due.ifNoneMatch !== null) headers["if-none-match"] = due.ifNoneMatch;
@@ -142,8 +143,8 @@ export class KeyFetcher {
     if (told === undefined) return;
     const update = JSON.parse(told) as KeyUpdate;
     if (cause !== undefined) update.cause = cause;
-    // Which domains there are, strangers can make up.
-    if (update.domain === null) {
+    // Which domains there are, strangers can make up; and lists are of tokens, not of the policy.
+    if (update.domain === null && update.statusList === null) {
       if (update.error === undefined) this.#errors.delete(update.provider);
       else this.#errors.set(update.provider, update.error);
     }

@@ -14,6 +14,6 @@ export const createVerifier = forHost({
   load() {
     const module = new WebAssembly.Module(readFileSync(new URL("./postern.wasm", import.meta.url)));
     const { memory } = initSync({ module });
-    return { memory, newGate: (policy, seed) => new Gate(policy, seed, crypto, false) };
+    return { memory, newGate: (policy, seed, edge) => new Gate(policy, seed, edge, crypto, false) };
   },
 });

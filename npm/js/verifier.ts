@@ -1,5 +1,6 @@
 import type { Core, Host, KeyUpdate, WasmGate } from "./core.js";
-import { type Denial, DenialError, PolicyError } from "./errors.js";
+import { credentialText, type EdgeCredential } from "./edge.js";
+import { CredentialError, type Denial, DenialError, PolicyError } from "./errors.js";
 import { KeyFetcher } from "./keys.js";
 import { type IssuerOptions, policyText } from "./policy.js";
 import type { PosternPolicy } from "./policy-document.js";
@@ -49,11 +50,19 @@ export interface Verified<C extends Claims = Claims> {
 
 /** How a verifier works in its host. */
 export interface VerifierOptions {
-  /** Makes the fetches of keys, in place of the host's own `fetch`. */
+  /**
+   * What `postern edge enrol` printed, an object or its JSON; of several issuers, an array. A policy with
+   * `edge_keys` needs it.
+   *
+   * It is a secret: what a browser has is public, and whoever has it can read the secrets of an HS256 domain
+   * and sign its tokens. Status lists need none.
+   */
+  edge?: EdgeCredential | readonly EdgeCredential[] | string;
+  /** Makes the fetches of keys and status lists, in place of the host's own `fetch`. */
   fetch?: typeof fetch;
   /** The time, in milliseconds since the Unix epoch. Default: `Date.now`. */
   clock?: () => number;
-  /** Hears what came of each fetch of keys; for logs. */
+  /** Hears what came of each fetch of keys or of a status list; for logs. */
   onKeyUpdate?: (update: KeyUpdate) => void;
 }
 
@@ -63,15 +72,19 @@ export interface VerifyOptions {
   domain?: string;
 }
 
-/** How to wait. */
-export interface WaitOptions {
-  /** Ends the waiting for keys; then the promise rejects with the signal's reason. */
-  signal?: AbortSignal;
+/** Where work goes on when a request is over. */
+export interface WorkOptions {
   /**
    * Keeps a refresh of keys alive when the request is over: `ctx.waitUntil` of a Worker. Other hosts need
    * none.
    */
   waitUntil?: (work: Promise<unknown>) => void;
+}
+
+/** How to wait. */
+export interface WaitOptions extends WorkOptions {
+  /** Ends the waiting for keys; then the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** How much is kept of what has been read of tokens: of so many, and of so many bytes, twice. */
@@ -115,8 +128,11 @@ export class Verifier {
   /** @internal */
   constructor(core: Core, host: Host, policy: string, options: VerifierOptions) {
     try {
-      this.#gate = core.newGate(policy, Math.random());
+      this.#gate = core.newGate(policy, Math.random(), credentialText(options.edge));
     } catch (error) {
+      if (error instanceof CredentialError) throw error;
+      // Of a credential, it is a string.
+      if (typeof error === "string") throw new CredentialError(`edge: ${error}`);
       throw new PolicyError(error instanceof Error ? error.message : String(error));
     }
     this.#memory = core.memory;
@@ -205,6 +221,20 @@ export class Verifier {
       const message = `the keys of \`${provider}\` were not fetched: ${error}`;
       throw new DenialError({ code: "keys_unavailable", message, status: 503, headers: [] });
     }
+  }
+
+  /**
+   * Takes a push of the issuer, which says that keys or revocations have changed: the bearer token of its
+   * `POST`. Where the issuer has signed it, for this edge and just now, what changed is fetched at once, in
+   * the background, and at most once a second. Answer the issuer 204 for `true`, and 401 for `false`.
+   */
+  async push(token: string, options?: WorkOptions): Promise<boolean> {
+    this.#check();
+    if (typeof token !== "string" || token.length > MAX_TOKEN_BYTES) return false;
+    if (!this.#gate.push(token, this.#clock())) return false;
+    const work = this.#keys.work();
+    if (work !== undefined) options?.waitUntil?.(work);
+    return true;
   }
 
   /** What has happened so far: for metrics. */
@@ -353,6 +383,12 @@ export interface Counters {
   denied: number;
   /** Requests that a rule on trial would have refused. */
   wouldDeny: number;
+  /** Bundles of keys that were refused: not the issuer's, of the past, or unreadable. */
+  bundlesRefused: number;
+  /** Status lists that were refused, for the same reasons. */
+  listsRefused: number;
+  /** Tokens and requests that passed by a status list that was stale (`when_stale: "allow"`). */
+  staleStatus: number;
   /** The cache of verified tokens. */
   cache: { hits: number; misses: number; evictions: number; entries: number; bytes: number };
 }
@@ -363,6 +399,7 @@ export interface Counters {
  * waits for it.
  *
  * @throws {PolicyError} where the policy cannot be used; the message begins with the member that is wrong.
+ * @throws {CredentialError} where `edge` cannot be; the same, and it quotes nothing.
  */
 export type CreateVerifier = (
   policy: PosternPolicy | IssuerOptions | string,

@@ -21,6 +21,6 @@ export const createVerifier = forHost({
   revalidates: false,
   load() {
     const { memory } = initSync({ module });
-    return { memory, newGate: (policy, seed) => new Gate(policy, seed, nodeCrypto(), true) };
+    return { memory, newGate: (policy, seed, edge) => new Gate(policy, seed, edge, nodeCrypto(), true) };
   },
 });

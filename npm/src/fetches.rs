@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_verify::{Fetch, Fetched, Gate, KeyUpdate, MAX_JWK_SET_BYTES};
+use postern_verify::{Fetch, Fetched, Gate, KeyUpdate};
 use serde_json::{Value, json};
 
 use crate::key_set_name;
@@ -28,8 +28,9 @@ impl Fetches {
             "url": format!("{}://{}{}", source.scheme, source.authority, source.path),
             "timeout": u64::try_from(source.timeout.as_millis()).unwrap_or(u64::MAX),
             "accept": fetch.accept,
+            "authorization": fetch.authorization.as_deref(),
             "ifNoneMatch": etag,
-            "maxBytes": MAX_JWK_SET_BYTES,
+            "maxBytes": fetch.max_bytes,
         });
         self.under_way.push((self.last, fetch));
         Some(described.to_string())

@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use postern_javascript::{FieldCoding, NodeCrypto, NodeSignatures, RequestText, time};
-use postern_verify::{Decision, Denial, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, Verification};
+use postern_verify::{
+    Decision, Denial, EdgeCredential, Gate, KeySetId, MAX_TOKEN_BYTES, Policy, PolicyError,
+    Verification,
+};
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
+use zeroize::Zeroizing;
 
 use crate::{
     fetches::Fetches,
@@ -45,22 +49,28 @@ pub struct JavaScriptGate {
 
 #[wasm_bindgen(js_class = Gate)]
 impl JavaScriptGate {
-    /// A gate for a policy, JSON. `crypto` is the host's module `node:crypto`, where it has one;
-    /// `has_utf8_headers` says that its header values are read as UTF-8, and not byte by byte.
+    /// A gate for a policy, JSON. `edge` is what enrolments of this edge printed, if there were any;
+    /// `crypto` is the host's module `node:crypto`, where it has one; `has_utf8_headers` says that its
+    /// header values are read as UTF-8, and not byte by byte.
     ///
     /// # Errors
     ///
-    /// The member of the policy that is wrong, and why.
+    /// The member of the policy that is wrong, and why; where one of `edge` is, that as a string.
     #[wasm_bindgen(constructor)]
     pub fn new(
         policy: &str,
         jitter_seed: f64,
+        edge: Option<String>,
         crypto: Option<NodeCrypto>,
         has_utf8_headers: bool,
-    ) -> Result<Self, JsError> {
-        let policy =
-            Policy::parse(policy.as_bytes()).map_err(|error| JsError::new(&error.to_string()))?;
-        let mut gate = Gate::new(policy).with_jitter_seed(jitter_seed.to_bits());
+    ) -> Result<Self, JsValue> {
+        let edge = edge.map(Zeroizing::new);
+        let edges =
+            edge.as_deref().map(|edge| EdgeCredential::parse_all(edge.as_bytes())).transpose();
+        let edges = edges.map_err(|error| JsValue::from(error.to_string()))?.unwrap_or_default();
+        let policy = Policy::parse(policy.as_bytes()).map_err(wrong)?;
+        let gate = Gate::new(policy).with_jitter_seed(jitter_seed.to_bits());
+        let mut gate = gate.with_edges(edges).map_err(wrong)?;
         if let Some(crypto) = crypto {
             gate = gate.with_signatures(Box::new(NodeSignatures::new(crypto, warn)));
         }
@@ -194,6 +204,11 @@ impl JavaScriptGate {
         self.fetches.end(&mut self.gate, id, status, &fields, body, time(now)?)
     }
 
+    /// Takes a push of an issuer. Whether it is one.
+    pub fn push(&mut self, token: &str, now: f64) -> bool {
+        time(now).is_some_and(|now| self.gate.push(token.as_bytes(), now).is_ok())
+    }
+
     /// When there is next something to fetch without being asked, in milliseconds since the Unix
     /// epoch; infinite where there is not.
     #[must_use]
@@ -222,6 +237,11 @@ impl JavaScriptGate {
     }
 }
 
+/// A policy that cannot be used.
+fn wrong(error: PolicyError) -> JsValue {
+    JsError::new(&error.to_string()).into()
+}
+
 /// A part of a token, decoded.
 fn part(token: &[u8], index: usize) -> Option<String> {
     let part = token.split(|byte| *byte == b'.').nth(index)?;
@@ -245,10 +265,12 @@ fn provider_name(gate: &Gate, provider: usize) -> &str {
     gate.policy().provider_names().nth(provider).unwrap_or_default()
 }
 
-/// A key set in words: the provider, and the domain where there are several.
+/// A key set or a status list in words: the provider, the domain where there are several, and the URI of
+/// a list.
 fn key_set_name(gate: &Gate, key_set: &KeySetId) -> serde_json::Value {
     serde_json::json!({
         "provider": provider_name(gate, key_set.provider),
         "domain": key_set.domain,
+        "statusList": key_set.status_list,
     })
 }

@@ -89,6 +89,9 @@ pub(crate) fn counters(gate: &Gate) -> Value {
         "allowed": counters.allowed,
         "denied": counters.denied,
         "wouldDeny": counters.would_deny,
+        "bundlesRefused": counters.bundles_refused,
+        "listsRefused": counters.lists_refused,
+        "staleStatus": counters.stale_status,
         "cache": {
             "hits": cache.hits,
             "misses": cache.misses,

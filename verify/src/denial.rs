@@ -4,7 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde_json::Number;
 
-/// A reason to refuse a request: always the client's fault, but for [`Denial::KeysUnavailable`].
+/// A reason to refuse a request: always the client's fault, but for [`Denial::KeysUnavailable`]
+/// and [`Denial::StatusUnavailable`].
 ///
 /// Exhaustive on purpose: a new reason has to be answered by every adapter. The fields are for
 /// logs and for tests; the [`crate::Answer`] tells the client no more than the code. No variant
@@ -102,6 +103,16 @@ pub enum Denial {
     SignatureInvalid,
     /// The token's session has been revoked ([`crate::Gate::revoke`]).
     TokenRevoked,
+    /// The token was issued before the time from which on its domain's or its user's tokens count.
+    TokenNotBefore,
+    /// The token names no status list, and the provider's `status_list` requires one.
+    StatusMissing,
+    /// The status list that the token names could not be fetched, or is older than the provider's
+    /// `status_list.max_stale`.
+    StatusUnavailable {
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
     /// The token is bound to a key by `cnf`, which a bearer cannot prove (RFC 7800 §3.1).
     KeyBindingRequired,
     /// The token is valid and has not the rule's `scopes` or `claims` (RFC 6750 §3.1).
@@ -177,7 +188,9 @@ impl Denial {
     /// Value of the `Retry-After` header, in whole seconds, where there is one.
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
         match self {
-            Self::KeysUnavailable { retry_after } => Some(whole_seconds(*retry_after)),
+            Self::KeysUnavailable { retry_after } | Self::StatusUnavailable { retry_after } => {
+                Some(whole_seconds(*retry_after))
+            }
             _ => None,
         }
     }
@@ -231,6 +244,9 @@ impl Denial {
             Self::SignatureInvalid => (401, InvalidToken, "signature_invalid", "the token's signature is invalid"),
             Self::KeyBindingRequired => (401, InvalidToken, "key_binding_required", "the token is bound to a key and cannot be used as a bearer token"),
             Self::TokenRevoked => (401, InvalidToken, "token_revoked", "the token has been revoked"),
+            Self::TokenNotBefore => (401, InvalidToken, "token_not_before", "the token is older than its issuer accepts"),
+            Self::StatusMissing => (401, InvalidToken, "status_missing", "the token names no status list"),
+            Self::StatusUnavailable { .. } => (503, None, "status_unavailable", "whether the token has been revoked cannot be told"),
             Self::InsufficientScope { .. } => (403, InsufficientScope, "insufficient_scope", "the token does not grant this request"),
             Self::DomainUnknown => (403, None, "domain_unknown", "the request names no domain that is served here"),
             Self::RequirementUnknown => (403, None, "requirement_unknown", "the route's requirement is not in the policy"),
@@ -319,6 +335,9 @@ mod tests {
             D::SignatureInvalid,
             D::KeyBindingRequired,
             D::TokenRevoked,
+            D::TokenNotBefore,
+            D::StatusMissing,
+            D::StatusUnavailable { retry_after: Duration::ZERO },
             D::InsufficientScope { scope: String::new() },
             D::DomainUnknown,
             D::RequirementUnknown,
@@ -357,6 +376,9 @@ mod tests {
                 | D::SignatureInvalid
                 | D::KeyBindingRequired
                 | D::TokenRevoked
+                | D::TokenNotBefore
+                | D::StatusMissing
+                | D::StatusUnavailable { .. }
                 | D::InsufficientScope { .. }
                 | D::DomainUnknown
                 | D::RequirementUnknown

@@ -3,13 +3,15 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::{
+    claims::Claims,
     denial::Denial,
     gate::Gate,
     inspection::rules,
-    key_ring::KeysAtHand,
+    key_ring::{KeysAtHand, StatusAtHand},
     location,
     policy::{Check, Conditions, Demand, Location, Need, Provider},
     request::Request,
+    status_list::Reference,
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken},
 };
 
@@ -33,7 +35,7 @@ pub struct Step {
 pub enum End {
     /// It takes the token.
     Taken,
-    /// Its keys have to be fetched first.
+    /// Its keys, or the status list, have to be fetched first.
     AwaitsKeys,
     /// It does not take the token, or finds none.
     Refused,
@@ -161,12 +163,55 @@ impl Gate {
         if self.is_revoked(check.provider, claims, now) {
             return steps.failed("session", Denial::TokenRevoked);
         }
+        let Ok(()) = self.explain_status(steps, check, provider, domain, claims, now) else {
+            return;
+        };
         if let Some(conditions) = conditions.filter(|conditions| !conditions.is_empty()) {
             let met = conditions.check(claims);
             let rights = |(): &()| "the rule's scopes and claims".to_owned();
             let Ok(()) = steps.take("rights", &met, rights) else { return };
         }
         steps.taken();
+    }
+
+    /// Whether the token has been revoked, as far as the provider's lists say; nothing where it has
+    /// none.
+    fn explain_status(
+        &self,
+        steps: &mut Steps,
+        check: &Check,
+        provider: &Provider,
+        domain: Option<&str>,
+        claims: &Claims,
+        now: Duration,
+    ) -> Result<(), ()> {
+        if provider.status_lists.is_none() {
+            return Ok(());
+        }
+        let status = Reference::of_token(provider, domain, claims);
+        let status = match &status {
+            Ok(Some(status)) => status,
+            Ok(None) => return Ok(()),
+            Err(denial) => return Err(steps.failed("status", denial.clone())),
+        };
+        let named = match &status.list {
+            Some((uri, index)) => format!("place {index} of `{uri}`"),
+            None => "it names no list, and need not".to_owned(),
+        };
+        let denial = match self.keys().status_at_hand(check.provider, domain, status, now) {
+            StatusAtHand::Valid => return Ok(steps.ok("status", named)),
+            StatusAtHand::Stale => {
+                return Ok(steps.ok("status", format!("{named}, by a stale list")));
+            }
+            StatusAtHand::Await { .. } => {
+                let waiting = Ok(format!("{named}, which has to be fetched first"));
+                return Err(steps.push("status", waiting, Some(End::AwaitsKeys)));
+            }
+            StatusAtHand::Revoked => Denial::TokenRevoked,
+            StatusAtHand::TooOld => Denial::TokenNotBefore,
+            StatusAtHand::Unavailable { retry_after } => Denial::StatusUnavailable { retry_after },
+        };
+        Err(steps.failed("status", denial))
     }
 
     /// A need in words.

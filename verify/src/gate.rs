@@ -9,10 +9,11 @@ use crate::{
     claims::Claims,
     decide::{Evaluation, Outcome, Verdict},
     denial::Denial,
+    edge::EdgeCredential,
     forward::{Forward, Report},
     identity::Identity,
     key_ring::{KeyRing, KeySetId},
-    policy::{Demand, DenyResponse, Policy},
+    policy::{Demand, DenyResponse, Policy, PolicyError},
     request::Request,
     revoked::{RevokedSessions, session},
     signature::SignatureVerifier,
@@ -40,7 +41,8 @@ pub enum Decision<'r> {
     Allow(Forward<'r>),
     /// Answer in the upstream's stead.
     Deny(Box<Denied>),
-    /// These keys have to be fetched first ([`KeyRing::demand`]); decide again when they have been.
+    /// These keys, or this status list, have to be fetched first ([`KeyRing::demand`]); decide again
+    /// when they have been.
     AwaitKeys(KeySetId),
 }
 
@@ -73,6 +75,12 @@ pub struct Counters {
     pub denied: u64,
     /// Requests that a rule on trial would have refused, whatever became of them.
     pub would_deny: u64,
+    /// Bundles of keys that were refused: not the issuer's, of the past, or unreadable.
+    pub bundles_refused: u64,
+    /// Status lists that were refused.
+    pub lists_refused: u64,
+    /// Requests that were let through by a status list that was stale (`when_stale: allow`).
+    pub stale_status: u64,
     /// The cache of verified tokens.
     pub cache: CacheCounters,
 }
@@ -101,6 +109,48 @@ impl Gate {
     pub fn with_jitter_seed(mut self, seed: u64) -> Self {
         self.keys = self.keys.with_jitter_seed(seed);
         self
+    }
+
+    /// The same gate, as one of those that this number stands for: to its issuers, an enrolled edge has
+    /// as many instances as there are numbers. Give one to all threads that share what they fetch.
+    #[must_use]
+    pub fn with_instance(mut self, instance: u64) -> Self {
+        self.keys = self.keys.with_instance(instance);
+        self
+    }
+
+    /// The same gate, as one of many in other places that this number stands for; see
+    /// [`KeyRing::with_shared_instance`].
+    #[must_use]
+    pub fn with_shared_instance(mut self, instance: u64) -> Self {
+        self.keys = self.keys.with_shared_instance(instance);
+        self
+    }
+
+    /// The same gate, with what the edge has from its enrolments.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names a provider with `edge_keys` whose issuer none of `edges` covers.
+    pub fn with_edges(mut self, edges: Vec<EdgeCredential>) -> Result<Self, PolicyError> {
+        self.keys = self.keys.with_edges(&self.policy, edges)?;
+        Ok(self)
+    }
+
+    /// Takes a push: an issuer says that there is something new, of keys or of revocations. What is held
+    /// of that is to be fetched at once ([`KeyRing::poll_fetch`]), and once a second at most, however many
+    /// pushes there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] where it is not of an issuer that the edge is enrolled with, for this edge, and of now.
+    pub fn push(&mut self, token: &[u8], now: Duration) -> Result<(), Denial> {
+        self.keys.push(&self.policy, token, now)
+    }
+
+    /// Makes a fetch due of all that is held, as a push of every issuer would.
+    pub fn refresh(&mut self, now: Duration) {
+        self.keys.hear_news(&self.policy, |_| true, now);
     }
 
     /// The policy.
@@ -141,7 +191,10 @@ impl Gate {
     /// What has happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { cache: self.verified.counters(), ..self.counters }
+        let bundles_refused = self.keys.bundles_refused();
+        let (lists_refused, stale_status) = self.keys.status_counters();
+        let cache = self.verified.counters();
+        Counters { bundles_refused, cache, lists_refused, stale_status, ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.
@@ -155,7 +208,8 @@ impl Gate {
     }
 
     /// Decides as [`Gate::decide`] does on a request that cannot wait, or no longer: in place of
-    /// [`Decision::AwaitKeys`], its rule's answer to [`Denial::KeysUnavailable`].
+    /// [`Decision::AwaitKeys`], its rule's answer to [`Denial::KeysUnavailable`] or
+    /// [`Denial::StatusUnavailable`].
     #[must_use]
     pub fn decide_at_once<'r>(&mut self, request: &Request<'r>, now: Duration) -> Decision<'r> {
         let decision = self.judge(request, now, false);
@@ -190,7 +244,7 @@ impl Gate {
             // A trial holds nobody up for whom another rule decides.
             Some((demand, (Verdict::Await(key_set), found, failures))) => {
                 keys.demand(&key_set, now);
-                let denial = Denial::KeysUnavailable { retry_after: Duration::ZERO };
+                let denial = unavailable(&key_set);
                 Some((demand, (Verdict::Failed(denial), found, failures)))
             }
             trial => trial,
@@ -251,6 +305,15 @@ fn report<'p>(demand: &Demand<'p>, verdict: &Verdict<'_>) -> Option<(&'p str, Re
         Verdict::Satisfied { .. } | Verdict::Await(_) => None,
     };
     Some((rule.report_header.as_deref()?, Report { rule: rule.name.clone(), code }))
+}
+
+/// What a request fails with that does not wait for these keys, or this status list.
+fn unavailable(key_set: &KeySetId) -> Denial {
+    let retry_after = Duration::ZERO;
+    match key_set.status_list {
+        Some(_) => Denial::StatusUnavailable { retry_after },
+        None => Denial::KeysUnavailable { retry_after },
+    }
 }
 
 /// Where only a rule on trial speaks of a request, it is let through, and its tokens stay where

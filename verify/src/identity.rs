@@ -9,6 +9,7 @@ use crate::{
     claims::Claims,
     policy::{MetadataKeys, PayloadHeader, Policy, Provider, ProviderIndex},
     revoked::session,
+    status_list::Reference,
     token::VerifiedToken,
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Identity {
     pub(crate) domain: Option<Box<str>>,
     /// The session that it belongs to, if it says so.
     pub(crate) session: Option<Box<str>>,
+    /// Where it stands whether it has been revoked; only where its provider has status lists.
+    pub(crate) status: Option<Reference>,
     /// For the conditions of rules; only where the policy has any.
     pub(crate) claims: Option<Claims>,
 }
@@ -59,6 +62,7 @@ impl Identity {
         (index, provider): (ProviderIndex, &Provider),
         domain: Option<&str>,
         token: &VerifiedToken<'_>,
+        status: Option<Reference>,
     ) -> Self {
         let claims = token.claims();
         let names = policy.identity_in_metadata().then(|| {
@@ -70,7 +74,7 @@ impl Identity {
         });
         let claims = policy.has_conditions.then(|| claims.clone());
         let nameless = Self::without_names(provider, domain, token);
-        Self { number, provider: index, names, claims, ..nameless }
+        Self { number, provider: index, names, claims, status, ..nameless }
     }
 
     fn without_names(provider: &Provider, domain: Option<&str>, token: &VerifiedToken<'_>) -> Self {
@@ -86,6 +90,7 @@ impl Identity {
             clear_route_cache: provider.clear_route_cache && changes_routing,
             domain: domain.map(Into::into),
             session: session(token.claims()).map(Into::into),
+            status: None,
             claims: None,
         }
     }
@@ -123,6 +128,8 @@ impl Identity {
         });
         let names = self.names.iter().flat_map(|names| [&names.issuer, &names.subject]);
         let texts = [&self.domain, &self.session].into_iter().chain(names).flatten();
+        let texts = texts.map(|text| &**text);
+        let texts = texts.chain(self.status.iter().flat_map(Reference::texts));
         let texts: usize = texts.map(|text| text.len() + ALLOCATION).sum();
         let claims = self.claims.as_ref().map_or(0, |claims| object_bytes(claims.members()));
         // Behind an `Arc`, with its two counts.

@@ -7,9 +7,10 @@ use crate::{
     claims::ClaimRules,
     denial::Denial,
     identity::Identity,
-    key_ring::{KeyRing, KeySetId, KeysAtHand},
+    key_ring::{KeyRing, KeySetId, KeysAtHand, StatusAtHand},
     policy::{Check, Policy, Provider},
     revoked::RevokedSessions,
+    status_list::Reference,
     token::{MAX_TOKEN_BYTES, UnverifiedToken},
     verified_tokens::{Validity, VerifiedTokens},
 };
@@ -63,12 +64,40 @@ impl<'p, 'g, 't> Inspection<'p, 'g, 't> {
             None => self.verify(check, provider, domain, text)?,
         };
         // Known or not: the session may have been revoked since.
-        match &identity.session {
-            Some(session) if self.revoked.holds(check.provider, session, self.now) => {
-                Err(Obstacle::Failed(Denial::TokenRevoked))
-            }
-            _ => Ok(identity),
+        if let Some(session) = &identity.session
+            && self.revoked.holds(check.provider, session, self.now)
+        {
+            return Err(Obstacle::Failed(Denial::TokenRevoked));
         }
+        if let Some(status) = &identity.status {
+            self.check_status(check, domain, status)?;
+        }
+        Ok(identity)
+    }
+
+    /// Whether the issuer has revoked the token, as far as its lists say.
+    fn check_status(
+        &self,
+        check: &Check,
+        domain: Option<&str>,
+        status: &Reference,
+    ) -> Result<(), Obstacle> {
+        let denial = match self.keys.status_at_hand(check.provider, domain, status, self.now) {
+            StatusAtHand::Valid => return Ok(()),
+            StatusAtHand::Await { .. } if self.may_wait => {
+                let status_list = status.list.as_ref().map(|(uri, _)| uri.clone());
+                return Err(Obstacle::Await(KeySetId { status_list, ..key_set(check, domain) }));
+            }
+            StatusAtHand::Stale | StatusAtHand::Await { may_be_stale: true } => {
+                self.keys.count_stale_status();
+                return Ok(());
+            }
+            StatusAtHand::Revoked => Denial::TokenRevoked,
+            StatusAtHand::TooOld => Denial::TokenNotBefore,
+            StatusAtHand::Await { .. } => Denial::StatusUnavailable { retry_after: RETRY_AFTER },
+            StatusAtHand::Unavailable { retry_after } => Denial::StatusUnavailable { retry_after },
+        };
+        Err(Obstacle::Failed(denial))
     }
 
     fn known(&mut self, check: &Check, domain: Option<&str>, text: &[u8]) -> Option<Arc<Identity>> {
@@ -109,9 +138,12 @@ impl<'p, 'g, 't> Inspection<'p, 'g, 't> {
             .verify_by(self.keys.signatures(), keys)
             .and_then(|signed| signed.check(&rules, self.now))
             .map_err(Obstacle::Failed)?;
+        let status = Reference::of_token(provider, domain, verified.claims());
+        let status = status.map_err(Obstacle::Failed)?;
         let number = self.verified.next_number();
         let provider_of = (check.provider, provider);
-        let identity = Arc::new(Identity::new(self.policy, number, provider_of, domain, &verified));
+        let identity = Identity::new(self.policy, number, provider_of, domain, &verified, status);
+        let identity = Arc::new(identity);
         if text.len() <= provider.max_cached_token_bytes {
             let ends = verified.claims().ends(&rules).unwrap_or(Duration::MAX);
             let validity = Validity { version, verified_at: self.now, ends };
@@ -180,5 +212,5 @@ pub(crate) fn nearer(earlier: Option<Denial>, later: Denial) -> Denial {
 }
 
 fn key_set(check: &Check, domain: Option<&str>) -> KeySetId {
-    KeySetId { provider: check.provider, domain: domain.map(Into::into) }
+    KeySetId::new(check.provider, domain)
 }

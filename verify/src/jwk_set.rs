@@ -107,6 +107,11 @@ impl JwkSet {
         self.keys.iter().any(|key| key.id.as_deref() == Some(key_id))
     }
 
+    /// Whether any usable key has no `kid`.
+    pub(crate) fn has_unnamed(&self) -> bool {
+        self.keys.iter().any(|key| key.id.is_none())
+    }
+
     /// The algorithms of the usable keys.
     pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
         self.keys.iter().map(|key| key.verifying.algorithm())

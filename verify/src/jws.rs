@@ -104,4 +104,4 @@ pub(crate) fn media_type(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;

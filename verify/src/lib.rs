@@ -44,6 +44,7 @@ mod base64url;
 mod claims;
 mod decide;
 mod denial;
+mod edge;
 mod explain;
 mod forward;
 mod gate;
@@ -60,6 +61,7 @@ mod read;
 mod request;
 mod revoked;
 mod signature;
+mod status_list;
 mod tally;
 mod token;
 mod verification;
@@ -70,6 +72,7 @@ pub use crate::{
     answer::Answer,
     claims::{ClaimRules, Claims},
     denial::Denial,
+    edge::{BundleError, CredentialError, EdgeCredential},
     explain::{End, Step},
     forward::{Bearer, Forward, Report},
     gate::{Counters, Decision, Denied, Gate},
@@ -83,6 +86,7 @@ pub use crate::{
         CoreSignatures, PublicKey, SignatureVerifier, check_signature_algorithm,
         check_signature_verifier,
     },
+    status_list::StatusListError,
     tally::Tally,
     token::{MAX_TOKEN_BYTES, SignedToken, UnverifiedToken, VerifiedToken},
     verification::Verification,

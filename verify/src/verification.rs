@@ -23,8 +23,8 @@ pub enum Verification {
     },
     /// It is none of the policy's, or not now.
     Denied(Denial),
-    /// These keys have to be fetched first ([`crate::KeyRing::demand`]); verify again when they have
-    /// been.
+    /// These keys, or this status list, have to be fetched first ([`crate::KeyRing::demand`]); verify
+    /// again when they have been.
     AwaitKeys(KeySetId),
 }
 
@@ -43,7 +43,7 @@ impl Gate {
     }
 
     /// Verifies as [`Gate::verify`] does a token that cannot wait, or no longer: in place of
-    /// [`Verification::AwaitKeys`], [`Denial::KeysUnavailable`].
+    /// [`Verification::AwaitKeys`], [`Denial::KeysUnavailable`] or [`Denial::StatusUnavailable`].
     #[must_use]
     pub fn verify_at_once(
         &mut self,

@@ -200,8 +200,8 @@ fn fetch_keys(gate: &mut Gate, file: &Value, case: &Value) {
     for (name, fetches) in case["keys"].as_object().into_iter().flatten() {
         let provider = names.iter().position(|known| known == name).expect("a known provider");
         for end in fetches.as_array().unwrap() {
-            let domain = end["domain"].as_str().map(Into::into);
-            ends.push((seconds(&end["at"]), KeySetId { provider, domain }, end));
+            let key_set = KeySetId::new(provider, end["domain"].as_str());
+            ends.push((seconds(&end["at"]), key_set, end));
         }
     }
     ends.sort_by_key(|(at, ..)| *at);

@@ -72,7 +72,7 @@ fn gate(policy: &Value) -> Gate {
 }
 
 fn shop() -> KeySetId {
-    KeySetId { provider: 0, domain: None }
+    KeySetId::new(0, None)
 }
 
 /// Fetches the set that is due, of whichever name.

@@ -115,11 +115,34 @@ pub fn work(env: Env) -> Option<Promise> {
     }))
 }
 
-/// Fetches all key sets that the policy names, and leaves them where all isolates find them.
+/// Takes what is at the place for an issuer's pushes, with the value of the field `Authorization`: whether
+/// it is one. Then [`heed`] does what follows from it.
+#[wasm_bindgen]
+#[must_use]
+pub fn push(authorization: &str) -> bool {
+    let pushed = |station: &mut Station| Some(station.push(authorization, time(now())?));
+    with_station(None, pushed).flatten().unwrap_or_default()
+}
+
+/// Fetches what an issuer has news of, and leaves it where all isolates find it. Of many pushes at once,
+/// one does that.
+#[wasm_bindgen]
+pub async fn heed(env: Env) {
+    let begin =
+        |station: &mut Station| station.begins_to_fill(time(now())?).then(|| station.number());
+    let Some(number) = with_station(None, begin).flatten() else { return };
+    keys::fill(number, false, &env).await;
+    with_station(Some(number), Station::ends_to_fill);
+}
+
+/// Fetches all key sets that the policy names and the status lists that are in use, and leaves them
+/// where all isolates find them.
 #[wasm_bindgen]
 pub async fn refresh(env: Env) {
-    let Some(ring) = with_station(None, |station| keys::Ring::new(station.policy())) else {
-        return;
+    let begin = |station: &mut Station| {
+        station.refresh(time(now())?);
+        Some(station.number())
     };
-    keys::fetch_due(&ring, keys::Stores::Fill, &env).await;
+    let Some(number) = with_station(None, begin).flatten() else { return };
+    keys::fill(number, true, &env).await;
 }

@@ -9,12 +9,14 @@
 //! - [`origins`] is where requests go that are let through,
 //! - [`station`] is the gate, and what is to be done for a request.
 //! - [`keys`] fetches what is due: from [`store`], which isolates share, or over the [`network`].
+//! - [`lists`] are the status lists that any isolate uses.
 //! - [`policy`] reads the policy, and from KV now and then anew.
 //! - [`log`] and [`analytics`] tell what happened.
 
 mod analytics;
 mod exports;
 mod keys;
+mod lists;
 mod log;
 mod network;
 mod origins;
@@ -23,4 +25,4 @@ mod settings;
 mod station;
 mod store;
 
-pub use crate::exports::{configure, decide, refresh, work};
+pub use crate::exports::{configure, decide, heed, push, refresh, work};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_verify::{Denied, Fetch, Report, Request};
+use postern_verify::{Denial, Denied, Fetch, Report, Request};
 use serde_json::{Map, Value, json};
 
 /// The longest text that is logged of what a client sent, in bytes.
@@ -52,6 +52,17 @@ pub(crate) fn keys(fetch: &Fetch, keys: usize, skipped: &[String]) {
 pub(crate) fn not_fetched(fetch: &Fetch, reason: &str) {
     let from = fetch.source.authority.as_str().into();
     tell("keys_not_fetched", &[("from", from), ("reason", reason.into())]);
+}
+
+/// A copy in a store that is not what the issuer answered.
+pub(crate) fn copy_refused(fetch: &Fetch, reason: &str) {
+    let from = fetch.source.authority.as_str().into();
+    tell("copy_refused", &[("from", from), ("reason", reason.into())]);
+}
+
+/// What says that it is a push of an issuer, and is not.
+pub(crate) fn push_refused(denial: &Denial) {
+    tell("push_refused", &[("code", denial.code().into())]);
 }
 
 /// What does not work.

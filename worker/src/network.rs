@@ -6,7 +6,7 @@ use futures_util::{
     StreamExt,
     future::{Either, select},
 };
-use postern_verify::{Fetch, MAX_JWK_SET_BYTES};
+use postern_verify::Fetch;
 use worker::{
     AbortController, AbortSignal, Delay, Headers, Method, Request, RequestInit, RequestRedirect,
     Response,
@@ -14,11 +14,12 @@ use worker::{
 
 use crate::store::{self, Copy};
 
-/// What the issuer answers within the time that it has; `None` where it does not, or too much.
-pub(crate) async fn ask(fetch: &Fetch) -> Option<Copy> {
+/// What the issuer answers within the time that it has; `None` where it does not. `is_whole` is whether it
+/// is to say all of it again where nothing has changed.
+pub(crate) async fn ask(fetch: &Fetch, is_whole: bool) -> Option<Copy> {
     let controller = AbortController::default();
     let signal = controller.signal();
-    let answer = within(fetch.source.timeout, answer(fetch, &signal)).await;
+    let answer = within(fetch.source.timeout, answer(fetch, is_whole, &signal)).await;
     if answer.is_none() {
         controller.abort();
     }
@@ -33,8 +34,8 @@ pub(crate) async fn within<T>(time: Duration, what: impl Future<Output = T>) -> 
     }
 }
 
-async fn answer(fetch: &Fetch, signal: &AbortSignal) -> Option<Copy> {
-    let request = worker::Fetch::Request(request(fetch)?);
+async fn answer(fetch: &Fetch, is_whole: bool, signal: &AbortSignal) -> Option<Copy> {
+    let request = worker::Fetch::Request(request(fetch, is_whole)?);
     let mut response = request.send_with_signal(signal).await.ok()?;
     let field = |name| response.headers().get(name).ok().flatten();
     Some(Copy {
@@ -43,14 +44,18 @@ async fn answer(fetch: &Fetch, signal: &AbortSignal) -> Option<Copy> {
         etag: field("etag"),
         cache_control: field("cache-control"),
         age: field("age"),
-        body: body(&mut response).await?,
+        body: body(&mut response, fetch.max_bytes).await?,
+        until: 0,
     })
 }
 
-fn request(fetch: &Fetch) -> Option<Request> {
+fn request(fetch: &Fetch, is_whole: bool) -> Option<Request> {
     let headers = Headers::new();
     headers.set("accept", fetch.accept).ok()?;
-    if let Some(etag) = &fetch.if_none_match {
+    if let Some(authorization) = &fetch.authorization {
+        headers.set("authorization", authorization).ok()?;
+    }
+    if let Some(etag) = fetch.if_none_match.as_ref().filter(|_| !is_whole) {
         headers.set("if-none-match", std::str::from_utf8(etag).ok()?).ok()?;
     }
     let mut init = RequestInit::new();
@@ -59,13 +64,13 @@ fn request(fetch: &Fetch) -> Option<Request> {
     Request::new_with_init(&store::url(fetch), &init).ok()
 }
 
-/// The body, no longer than a key set may be, and so that the core can tell that one is.
-async fn body(response: &mut Response) -> Option<String> {
+/// The body, no longer than it may be, and so that the core can tell that one is.
+async fn body(response: &mut Response, max_bytes: usize) -> Option<String> {
     let mut bytes = Vec::new();
     let Ok(mut chunks) = response.stream() else { return Some(String::new()) };
     while let Some(chunk) = chunks.next().await {
         bytes.extend_from_slice(&chunk.ok()?);
-        if bytes.len() > MAX_JWK_SET_BYTES {
+        if bytes.len() > max_bytes {
             break;
         }
     }

@@ -1,8 +1,10 @@
 //! What the Worker's variables and bindings say. They are read here and nowhere else.
 
 use js_sys::{Function, JSON, Reflect};
+use postern_verify::EdgeCredential;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{AnalyticsEngineDataset, Env, kv::KvStore};
+use zeroize::Zeroizing;
 
 use crate::origins;
 
@@ -15,6 +17,8 @@ const POLICY_KEY: &str = "POSTERN_POLICY_KEY";
 const DEFAULT_POLICY_KEY: &str = "policy";
 /// The KV namespace that isolates share.
 pub(crate) const KV: &str = "POSTERN_KV";
+/// What enrolments of this edge printed: a secret, `wrangler secret put POSTERN_EDGE`.
+pub(crate) const EDGE: &str = "POSTERN_EDGE";
 /// The Analytics Engine dataset that requests are counted in.
 const ANALYTICS: &str = "POSTERN_ANALYTICS";
 
@@ -26,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) origins: String,
     /// The names of service bindings in it.
     pub(crate) services: Vec<String>,
+    /// What the edge has from its enrolments.
+    pub(crate) edges: Vec<EdgeCredential>,
 }
 
 /// Where the policy is.
@@ -62,7 +68,7 @@ impl Settings {
         let origins = required(env, origins::MEMBER)?;
         let mut services = origins::services(&origins);
         services.retain(|name| is_service(env, name));
-        Ok(Self { source, origins, services })
+        Ok(Self { source, origins, services, edges: edges(env)? })
     }
 }
 
@@ -74,6 +80,19 @@ pub(crate) fn kv(env: &Env) -> Option<KvStore> {
 /// The dataset, if it is bound.
 pub(crate) fn analytics(env: &Env) -> Option<AnalyticsEngineDataset> {
     env.analytics_engine(ANALYTICS).ok()
+}
+
+/// The credentials of this edge, if it has any. What is said of wrong ones quotes nothing.
+fn edges(env: &Env) -> Result<Vec<EdgeCredential>, String> {
+    let value = binding(env, EDGE);
+    if value.is_undefined() {
+        return Ok(Vec::new());
+    }
+    // Whoever can read `wrangler.toml` could read a table there.
+    let text = value.as_string().map(Zeroizing::new);
+    let text =
+        text.ok_or_else(|| format!("{EDGE}: it is no secret (`wrangler secret put {EDGE}`)"))?;
+    EdgeCredential::parse_all(text.as_bytes()).map_err(|error| format!("{EDGE}: {error}"))
 }
 
 fn required(env: &Env, name: &str) -> Result<String, String> {

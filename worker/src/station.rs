@@ -8,19 +8,28 @@ use std::{
 use postern_javascript::{
     FieldCoding, NodeCrypto, NodeSignatures, RequestText, answer_text, forward_text,
 };
-use postern_verify::{Decision, Denial, Forward, Gate, KeyRing, Policy, Request, Tally};
+use postern_verify::{
+    Decision, Denial, EdgeCredential, Fetch, Forward, Gate, KeyRing, KeySetId, Policy, Request,
+    Tally,
+};
 use serde_json::json;
 
 use crate::{
+    lists::ListInUse,
     log,
     origins::Origins,
     settings::{PolicySource, Settings},
+    store::Place,
 };
 
 /// How often a policy in KV is looked at.
 const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// How often requests are counted in Analytics Engine.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// To its issuers, a Worker is one process: its isolates come and go, and share what they are answered.
+const INSTANCE: u64 = 0;
+/// How long stores may be being filled, at the most.
+const FILLING: Duration = Duration::from_secs(30);
 /// What a request is told that the gate itself failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -35,6 +44,8 @@ pub(crate) struct Station {
     origins: Origins,
     next_reread: Duration,
     next_telling: Duration,
+    /// Until when stores are being filled, unless that ends before.
+    fills_until: Duration,
 }
 
 impl Station {
@@ -52,14 +63,28 @@ impl Station {
         let policy = Policy::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
         let is_service = |name: &str| settings.services.iter().any(|service| service == name);
         let origins = Origins::parse(&settings.origins, &policy, is_service)?;
-        let mut gate = Gate::new(policy).with_jitter_seed(js_sys::Math::random().to_bits());
+        let gate = Gate::new(policy).with_jitter_seed(js_sys::Math::random().to_bits());
+        let gate = gate.with_shared_instance(INSTANCE);
+        let gate = gate.with_edges(settings.edges.clone());
+        let mut gate = gate.map_err(|error| format!("{name}: {error}"))?;
         if let Some(crypto) = crypto.clone() {
             let warn = |what: &str| log::warning("signatures", what);
             gate = gate.with_signatures(Box::new(NodeSignatures::new(crypto, warn)));
         }
         let number = NUMBER.fetch_add(1, Relaxed);
         let (next_reread, next_telling) = (Duration::MAX, Duration::ZERO);
-        Ok(Self { number, settings, text, crypto, gate, origins, next_reread, next_telling })
+        let fills_until = Duration::ZERO;
+        Ok(Self {
+            number,
+            settings,
+            text,
+            crypto,
+            gate,
+            origins,
+            next_reread,
+            next_telling,
+            fills_until,
+        })
     }
 
     /// Which gate of this isolate it is: another has another number.
@@ -92,6 +117,57 @@ impl Station {
     /// Whether keys are to be fetched.
     pub(crate) fn is_fetch_due(&self, now: Duration) -> bool {
         self.gate.keys().next_wakeup().is_some_and(|wakeup| wakeup <= now)
+    }
+
+    /// How long it is until keys are to be fetched without anybody asking.
+    pub(crate) fn until_next_fetch(&self, now: Duration) -> Option<Duration> {
+        self.gate.keys().next_wakeup().map(|wakeup| wakeup.saturating_sub(now))
+    }
+
+    /// What copies of what is to be fetched are kept under.
+    pub(crate) fn place_of(&self, fetch: &Fetch) -> Place {
+        let ids: Vec<&str> = self.settings.edges.iter().map(EdgeCredential::id).collect();
+        let provider = self.policy().provider_names().nth(fetch.key_set.provider);
+        Place::of(fetch, &ids.join(","), provider.unwrap_or_default())
+    }
+
+    /// Makes a fetch due of lists that other isolates use.
+    pub(crate) fn demand_lists(&mut self, lists: Vec<ListInUse>, now: Duration) {
+        for ListInUse { uri, provider, domain } in lists {
+            let index = self.policy().provider_names().position(|name| name == provider);
+            let Some(provider) = index else { continue };
+            let mut key_set = KeySetId::new(provider, domain.as_deref());
+            key_set.status_list = Some(uri.into());
+            self.gate.keys_mut().demand(&key_set, now);
+        }
+    }
+
+    /// Takes a push of an issuer, the value of an `Authorization` field. Whether it is one.
+    pub(crate) fn push(&mut self, authorization: &str, now: Duration) -> bool {
+        let Some((scheme, token)) = authorization.split_once(' ') else { return false };
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return false;
+        }
+        self.gate.push(token.as_bytes(), now).inspect_err(log::push_refused).is_ok()
+    }
+
+    /// Makes a fetch due of all that the policy names and of all that is held.
+    pub(crate) fn refresh(&mut self, now: Duration) {
+        self.gate.refresh(now);
+    }
+
+    /// Whether stores are to be filled now: not where they are being already.
+    pub(crate) fn begins_to_fill(&mut self, now: Duration) -> bool {
+        let begins = self.fills_until <= now || self.fills_until > now + FILLING;
+        if begins {
+            self.fills_until = now + FILLING;
+        }
+        begins
+    }
+
+    /// The stores have been filled.
+    pub(crate) fn ends_to_fill(&mut self) {
+        self.fills_until = Duration::ZERO;
     }
 
     /// Whether the policy is to be looked at; if so, it is not again for a while.

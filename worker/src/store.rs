@@ -1,5 +1,5 @@
 //! Copies of what the issuer answered, where other isolates find them: in the Cache API, which is near
-//! and may forget, and in KV, which a scheduled event fills.
+//! and may forget, and in KV, which a scheduled event and the issuer's pushes fill.
 
 use std::time::Duration;
 
@@ -13,13 +13,18 @@ use wasm_bindgen::{
 use wasm_bindgen_futures::JsFuture;
 use worker::{Env, Headers, Response};
 
-use crate::{exports::now, network::within, settings};
+use crate::{
+    exports::now,
+    lists::{self, ListInUse},
+    network::within,
+    settings,
+};
 
 /// A cache has names of its own for what it keeps: URLs, of a host that there is not.
 const CACHE_KEYS: &str = "https://postern.invalid/keys?of=";
 /// How long a copy may be kept, in seconds; the core knows for how long it may be used.
 const KEPT_FOR: &str = "max-age=2592000";
-/// What a key in KV begins with, and how long it may be there, in bytes.
+/// What the name of a key set in KV begins with, and how long it may be there, in bytes.
 const KV_KEYS: &str = "keys:";
 const MAX_KV_KEY_BYTES: usize = 512;
 /// How long a store may take: who waits for keys is better off with the issuer than with one that hangs.
@@ -56,6 +61,24 @@ pub(crate) struct Copy {
     pub(crate) cache_control: Option<String>,
     pub(crate) age: Option<String>,
     pub(crate) body: String,
+    /// Of a status list in KV: when it goes, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) until: u64,
+}
+
+/// What copies of a document are kept under.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its URL; of what is for one edge alone, also whose it is.
+    name: String,
+    /// Of a status list, whose it is.
+    list: Option<ListInUse>,
+    /// Whether it is one that may be secret as it comes: that is not put there, and who has put something
+    /// else there is not believed.
+    is_secret: bool,
+    /// Whether the issuer signs it, and it is of use for seconds only: what KV has is older then, unless
+    /// there is nothing else.
+    pub(crate) is_signed: bool,
 }
 
 /// Where a fetch goes.
@@ -64,54 +87,95 @@ pub(crate) fn url(fetch: &Fetch) -> String {
     format!("{}://{}{}", source.scheme, source.authority, source.path)
 }
 
-/// The newest copy of what is to be fetched.
-pub(crate) async fn read(fetch: &Fetch, env: &Env) -> Option<Copy> {
-    // What may be secret was not put there, and who has put something else there is not believed.
-    if fetch.may_hold_secrets {
+impl Place {
+    /// The place of what is to be fetched, for an edge of these ids and a provider of this name.
+    pub(crate) fn of(fetch: &Fetch, edges: &str, provider: &str) -> Self {
+        let is_for_edge = fetch.authorization.is_some();
+        let mut name = url(fetch);
+        if is_for_edge {
+            // No URL that is fetched has a fragment.
+            name.extend(["#", edges]);
+        }
+        let list = fetch.key_set.status_list.as_ref().map(|uri| ListInUse {
+            uri: uri.to_string(),
+            provider: provider.to_owned(),
+            domain: fetch.key_set.domain.as_deref().map(str::to_owned),
+        });
+        let is_signed = is_for_edge || list.is_some();
+        Self { name, list, is_secret: fetch.may_hold_secrets, is_signed }
+    }
+
+    fn cache_key(&self) -> String {
+        let escaped = js_sys::encode_uri_component(&self.name).as_string().unwrap_or_default();
+        format!("{CACHE_KEYS}{escaped}")
+    }
+
+    fn kv_key(&self) -> Option<String> {
+        let prefix = if self.list.is_some() { lists::KV_LISTS } else { KV_KEYS };
+        let key = format!("{prefix}{}", self.name);
+        (key.len() <= MAX_KV_KEY_BYTES).then_some(key)
+    }
+}
+
+/// The newest copy of a document.
+pub(crate) async fn read(place: &Place, with_kv: bool, env: &Env) -> Option<Copy> {
+    if place.is_secret {
         return None;
     }
-    let url = url(fetch);
-    let (cached, shared) = (within(PATIENCE, cached(&url)), within(PATIENCE, shared(&url, env)));
+    let cached = within(PATIENCE, cached(place));
+    let shared = async {
+        if !with_kv {
+            return None;
+        }
+        within(PATIENCE, shared(place, env)).await.flatten()
+    };
     let (cached, shared) = futures_util::future::join(cached, shared).await;
+    if let (Some(list), Some(shared)) = (&place.list, &shared) {
+        lists::note(&list.uri, shared.until);
+    }
     // One that says it is from the future would be newer than whatever the issuer says.
     let is_from_now = |copy: &Copy| copy.status == 200 && copy.at <= now() + LARGEST_SKEW;
-    let copies = [cached, shared].into_iter().flatten().flatten().filter(is_from_now);
+    let copies = [cached.flatten(), shared].into_iter().flatten().filter(is_from_now);
     copies.max_by(|one, other| one.at.total_cmp(&other.at))
 }
 
 /// Keeps an answer that the core has taken. Where that was "not modified", the copy that there is
 /// becomes as old as that.
-pub(crate) async fn write(fetch: &Fetch, answer: Copy, to_kv: bool, env: &Env) {
-    if fetch.may_hold_secrets {
+pub(crate) async fn write(place: &Place, answer: Copy, fills_kv: bool, env: &Env) {
+    if place.is_secret {
         return;
     }
-    let url = url(fetch);
-    let copy = match answer.status {
+    let mut copy = match answer.status {
         200 => answer,
-        304 => match within(PATIENCE, cached(&url)).await.flatten() {
+        304 => match within(PATIENCE, cached(place)).await.flatten() {
             Some(copy) if copy.etag == answer.etag => Copy { at: answer.at, ..copy },
             _ => return,
         },
         _ => return,
     };
+    let to_kv = match &place.list {
+        Some(list) => {
+            let until = lists::until(&list.uri, fills_kv);
+            copy.until = until.unwrap_or(copy.until);
+            until.is_some()
+        }
+        None => fills_kv,
+    };
     let Ok(text) = serde_json::to_string(&copy) else { return };
     // Who cannot keep it fetches it again.
-    if to_kv
-        && let (Some(kv), Some(key)) = (settings::kv(env), kv_key(&url))
-        && let Ok(put) = kv.put(&key, text.as_str())
-    {
-        let _ = put.execute().await;
+    if to_kv {
+        let _ = share(place, &text, copy.until, env).await;
     }
     let headers = Headers::new();
     if headers.set("cache-control", KEPT_FOR).is_ok()
         && let Ok(response) = Response::ok(text)
     {
-        let _ = outcome(keep(&cache_key(&url), &response.with_headers(headers).into())).await;
+        let _ = outcome(keep(&place.cache_key(), &response.with_headers(headers).into())).await;
     }
 }
 
-async fn cached(url: &str) -> Option<Copy> {
-    let kept = outcome(look_up(&cache_key(url))).await?;
+async fn cached(place: &Place) -> Option<Copy> {
+    let kept = outcome(look_up(&place.cache_key())).await?;
     if kept.is_undefined() {
         return None;
     }
@@ -124,17 +188,15 @@ async fn outcome(promise: Result<JsValue, JsValue>) -> Option<JsValue> {
     JsFuture::from(Promise::resolve(&promise.ok()?)).await.ok()
 }
 
-async fn shared(url: &str, env: &Env) -> Option<Copy> {
-    let text = settings::kv(env)?.get(&kv_key(url)?).text().await.ok()??;
+async fn shared(place: &Place, env: &Env) -> Option<Copy> {
+    let text = settings::kv(env)?.get(&place.kv_key()?).text().await.ok()??;
     serde_json::from_str(&text).ok()
 }
 
-fn cache_key(url: &str) -> String {
-    let escaped = js_sys::encode_uri_component(url).as_string().unwrap_or_default();
-    format!("{CACHE_KEYS}{escaped}")
-}
-
-fn kv_key(url: &str) -> Option<String> {
-    let key = format!("{KV_KEYS}{url}");
-    (key.len() <= MAX_KV_KEY_BYTES).then_some(key)
+async fn share(place: &Place, text: &str, until: u64, env: &Env) -> Option<()> {
+    let mut put = settings::kv(env)?.put(&place.kv_key()?, text).ok()?;
+    if let Some(list) = &place.list {
+        put = put.expiration(until).metadata(list).ok()?;
+    }
+    put.execute().await.ok()
 }

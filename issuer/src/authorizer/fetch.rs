@@ -1,6 +1,6 @@
 //! Fetching the key sets that are due.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
@@ -10,15 +10,14 @@ use axum::{
     },
 };
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use postern_verify::{Fetch, Fetched, Gate, HttpUri, KeyUpdate, MAX_JWK_SET_BYTES, Policy};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{log, settings::SettingsError};
+use crate::{
+    edge::is_loopback,
+    http_client::{HttpClient, http_client},
+};
 
 /// How long a fetch may take, even where the policy allows more: a client waits for it.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -26,8 +25,6 @@ const LIMIT: Duration = Duration::from_secs(2);
 const MAX_AT_ONCE: usize = 8;
 /// How often it is looked for more: a configuration, and the key set that it names.
 const MAX_ROUNDS: usize = 2;
-
-type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// What fetches, by connections that stay open.
 pub(super) struct Fetcher {
@@ -50,13 +47,9 @@ impl Fetcher {
                 return Err(SettingsError::KeysInClear { member });
             }
         }
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .map_err(|error| SettingsError::Certificates(error.to_string()))?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        let client = http_client();
+        let client = client.map_err(|error| SettingsError::Certificates(error.to_string()))?;
+        Ok(Self { client })
     }
 
     /// Makes every fetch that is due, and those that become due by them. None is left under way.
@@ -135,16 +128,7 @@ fn request(fetch: &Fetch) -> Option<Request<Body>> {
 
 /// Keys that come in clear are anybody's, but for those of this machine.
 fn is_safe(http_uri: &HttpUri) -> bool {
-    if http_uri.scheme == "https" {
-        return true;
-    }
-    let authority = http_uri.authority.as_str();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    http_uri.scheme == "https" || is_loopback(&http_uri.authority)
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ fn without_keys_nothing_is_let_in() {
     let mut scene = Scene::without_keys(&PINNED);
     let token = scene.token(&json!({}));
     for event in all_kinds(&token) {
-        let key_set = KeySetId { provider: 0, domain: None };
+        let key_set = KeySetId::new(0, None);
         assert_eq!(scene.outcome(&event), Outcome::AwaitKeys(key_set));
         assert_eq!(
             scene.judge.judge(&event, now(), false).err(),

@@ -110,7 +110,7 @@ impl<'i> Reader<'i> {
         self.text(name)?.parse().map_err(|_| StoreError::Damaged("username"))
     }
 
-    fn optional_number(self, name: &str) -> Result<Option<u64>, StoreError> {
+    pub(super) fn optional_number(self, name: &str) -> Result<Option<u64>, StoreError> {
         let number = |value: &AttributeValue| value.as_n().ok().and_then(|text| text.parse().ok());
         let number = |value: &AttributeValue| number(value).ok_or_else(|| self.damaged());
         self.item.get(name).map(number).transpose()

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     item::{Item, Reader, text},
-    keys::{Key, Listing, PARTITION, SORT},
+    keys::{Key, Listing, PARTITION, Range, SORT},
     patience::Patience,
     table::Table,
     update::names_in,
@@ -69,6 +69,36 @@ impl Table {
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .set_limit(self.page_entries)
+    }
+
+    /// Some attributes of all items of a range, in order of their sort keys.
+    pub(super) async fn range(
+        &self,
+        range: Range,
+        attributes: &str,
+    ) -> Result<Vec<Item>, StoreError> {
+        let keys = "#pk = :pk AND #sk BETWEEN :first AND :last";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression(keys)
+            .projection_expression(attributes)
+            .set_expression_attribute_names(Some(names_in(&[keys, attributes])))
+            .expression_attribute_values(":pk", text(&range.partition))
+            .expression_attribute_values(":first", text(&range.first))
+            .expression_attribute_values(":last", text(&range.last))
+            .set_limit(self.page_entries);
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let page = query.clone().set_exclusive_start_key(after).send().await?;
+            items.extend(page.items.unwrap_or_default());
+            after = page.last_evaluated_key;
+            if after.is_none() {
+                return Ok(items);
+            }
+        }
     }
 
     /// The items of those keys, as far as they are there, in any order.

@@ -15,6 +15,7 @@ use super::{
     item::{Item, Reader, WriteId, binary, number, text, with},
     keys,
     list::{Wanted, is_of},
+    status::revocation,
     table::Table,
     update::{Update, Written},
     users,
@@ -24,6 +25,7 @@ use crate::{
     domain::DomainName,
     secret::SecretBytes,
     session::{EndReason, RefreshHash, Session},
+    status_list::StatusPlace,
     store::StoreError,
     user::{User, Username},
 };
@@ -130,7 +132,11 @@ pub(super) async fn end(
             (":write", write.value()),
         ],
     };
-    match table.update(update).await? {
+    let written = match session.status {
+        Some(place) => table.update_with(update, revocation(session, place, now)).await?,
+        None => table.update(update).await?,
+    };
+    match written {
         Written::Yes => Ok(true),
         Written::No(stored) => Ok(write.stands_in(stored.as_ref(), "ended_by")),
     }
@@ -190,6 +196,10 @@ fn encode(session: &Session) -> Item {
     if let Some(previous) = session.previous_refresh {
         item = with(item, [("previous_refresh", binary(&previous.0))]);
     }
+    if let Some(StatusPlace { list, index }) = session.status {
+        let place = [("status_list", number(list.into())), ("status_index", number(index.into()))];
+        item = with(item, place);
+    }
     if let Some((moment, reason)) = session.ended {
         let ended = [("ended_at", number(moment.0)), ("end_reason", text(reason.as_str()))];
         item = with(item, ended);
@@ -211,7 +221,17 @@ fn decode(item: &Item) -> Result<Session, StoreError> {
         previous_refresh: read.optional_hash("previous_refresh")?,
         refreshed_at: read.moment("refreshed_at")?,
         successor_key: SecretBytes::new(read.binary("successor_key")?.to_owned()),
+        status: place(read)?,
     })
+}
+
+fn place(read: Reader<'_>) -> Result<Option<StatusPlace>, StoreError> {
+    let number = |name| {
+        let number = read.optional_number(name)?.map(u32::try_from).transpose();
+        number.map_err(|_| read.damaged())
+    };
+    let (list, index) = (number("status_list")?, number("status_index")?);
+    Ok(Option::zip(list, index).map(|(list, index)| StatusPlace { list, index }))
 }
 
 fn ended(read: Reader<'_>) -> Result<Option<(Timestamp, EndReason)>, StoreError> {

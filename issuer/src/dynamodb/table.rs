@@ -57,6 +57,12 @@ impl Table {
         }
     }
 
+    /// Writes an item, whatever was there.
+    pub(super) async fn put(&self, item: Item) -> Result<(), StoreError> {
+        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
     pub(super) async fn update(&self, update: Update<'_>) -> Result<Written, StoreError> {
         update.send(&self.client, &self.name).await
     }

@@ -1,4 +1,4 @@
-//! Adding a thing together with its entry in a list: all or nothing.
+//! Several writes, such as of a thing and of its entry in a list: all or nothing.
 
 use aws_sdk_dynamodb::{
     error::BuildError,
@@ -13,7 +13,7 @@ use super::{
     item::Item,
     patience::Patience,
     table::{NOT_THERE, Table},
-    update::{Written, names_in},
+    update::{Update, Written, names_in},
 };
 use crate::{aws::AwsFailure, store::StoreError};
 
@@ -25,10 +25,6 @@ const TAKEN: &str = "ConditionalCheckFailed";
 impl Table {
     /// Adds items, unless there is one of the keys of any of them, and `entry` with them. If there
     /// is, answers with the first.
-    ///
-    /// The SDK gives every call a token by which DynamoDB knows a second try of it. A call after a
-    /// cancelled one has another token, so the caller looks at the item that was in the way: it may
-    /// be its own.
     pub(super) async fn add_with_entry<const N: usize>(
         &self,
         items: [Item; N],
@@ -36,9 +32,28 @@ impl Table {
     ) -> Result<Written, StoreError> {
         let mut writes = Vec::with_capacity(N + 1);
         for item in items {
-            writes.push(write(only_added(self.put(item)))?);
+            writes.push(write(only_added(self.put_of(item)))?);
         }
-        writes.push(write(self.put(entry).build())?);
+        writes.push(write(self.put_of(entry).build())?);
+        self.write_all(writes).await
+    }
+
+    /// Changes an item, if it still is as the change wants it, and writes `other` with it.
+    pub(super) async fn update_with(
+        &self,
+        update: Update<'_>,
+        other: Item,
+    ) -> Result<Written, StoreError> {
+        let other = write(self.put_of(other).build())?;
+        self.write_all(vec![update.in_transaction(&self.name)?, other]).await
+    }
+
+    /// If a condition does not hold, answers with the first item of which one does not.
+    ///
+    /// The SDK gives every call a token by which DynamoDB knows a second try of it. A call after a
+    /// cancelled one has another token, so the caller looks at the item that was in the way: it may
+    /// be its own.
+    async fn write_all(&self, writes: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
         let add = self.client.transact_write_items().set_transact_items(Some(writes));
         let mut patience = Patience::new();
         loop {
@@ -63,7 +78,7 @@ impl Table {
         }
     }
 
-    fn put(&self, item: Item) -> PutBuilder {
+    fn put_of(&self, item: Item) -> PutBuilder {
         Put::builder().table_name(&self.name).set_item(Some(item))
     }
 }

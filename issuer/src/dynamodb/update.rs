@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::{
     Client,
     operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{
+        self, AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    },
 };
 
 use super::{item::Item, keys::Key};
@@ -52,6 +54,24 @@ impl Update<'_> {
                 _ => Err(error.into()),
             },
         }
+    }
+}
+
+impl Update<'_> {
+    /// As one write of several: all or nothing.
+    pub(super) fn in_transaction(self, table: &str) -> Result<TransactWriteItem, StoreError> {
+        let values = self.values.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let update = types::Update::builder()
+            .table_name(table)
+            .set_key(Some(self.key.item()))
+            .update_expression(self.change)
+            .condition_expression(self.condition)
+            .set_expression_attribute_names(Some(names_in(&[self.change, self.condition])))
+            .set_expression_attribute_values(Some(values.collect()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::unavailable)?;
+        Ok(TransactWriteItem::builder().update(update).build())
     }
 }
 

@@ -55,13 +55,17 @@ pub(super) async fn all(table: &Table, domain: &DomainName) -> Result<Vec<User>,
     if users.len() == names.len() { Ok(users) } else { Err(StoreError::Damaged("list")) }
 }
 
-/// Disables a user, whose sessions from here on read as ended. Answers since when they are.
+/// Disables a user, whose sessions from here on read as ended. Answers with the user's id
+/// and since when they are.
 pub(super) async fn disable(
     table: &Table,
     domain: &DomainName,
     username: &Username,
     now: Timestamp,
-) -> Result<Option<Timestamp>, StoreError> {
+) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let Some(user) = find(table, domain, username).await? else {
+        return Ok(None);
+    };
     let update = Update {
         key: keys::user(domain, username),
         change: "SET #disabled_at = :now",
@@ -69,9 +73,12 @@ pub(super) async fn disable(
         values: vec![(":now", number(now.0))],
     };
     match table.update(update).await? {
-        Written::Yes => Ok(Some(now)),
+        Written::Yes => Ok(Some((user.id, now))),
         Written::No(None) => Ok(None),
-        Written::No(Some(stored)) => Ok(decode(&stored)?.disabled_at),
+        Written::No(Some(stored)) => {
+            let User { id, disabled_at, .. } = decode(&stored)?;
+            Ok(disabled_at.map(|moment| (id, moment)))
+        }
     }
 }
 

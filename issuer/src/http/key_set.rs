@@ -53,9 +53,9 @@ fn answer(publication: Publication, headers: &HeaderMap) -> Result<Response, Inv
     Ok(response)
 }
 
-/// Whether the client has this very set. The comparison is weak (RFC 9110, section 13.1.2):
+/// Whether the client has this very document. The comparison is weak (RFC 9110, section 13.1.2):
 /// a proxy that compresses may have weakened the tag.
-fn holds(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn holds(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

@@ -1,12 +1,14 @@
 //! The routes, driven without a socket, on a real database, in virtual time.
 
 mod cors;
+mod edges;
 mod foreign_passwords;
 mod key_set;
 mod login;
 mod refresh;
 mod routes;
 mod stale_keys;
+mod status_list;
 mod token_routes;
 
 use axum::{

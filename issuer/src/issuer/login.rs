@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::{time::timeout, try_join};
 
 use super::{Failure, Issuer, Refusal};
 use crate::{
@@ -89,12 +89,18 @@ impl Issuer {
         name: &DomainName,
         user: &User,
     ) -> Result<Option<IssuedToken>, Refusal> {
+        let store = &self.ports.store;
+        let (status, not_before) =
+            try_join!(store.allocate_status(name), store.not_before_of(name, &user.id))?;
         // Read only now: while the password was checked the keys may have been rotated.
         let (domain, key_set) = self.domain(name).await?.ok_or(Refusal::Domain)?;
         let now = self.ports.clock.now();
         let (session, refresh) = Session::start(user, now, domain.settings.session_lifetime);
+        // In the very second in which the sessions before it were cut off, it begins with the next.
+        let created_at = session.created_at.max(not_before);
+        let session = Session { created_at, status: Some(status), ..session };
         let issued = self.mint(&domain, &key_set, &session, &refresh)?;
-        let created = self.ports.store.create_session(&session).await?;
+        let created = store.create_session(&session).await?;
         Ok(created.then_some(issued))
     }
 

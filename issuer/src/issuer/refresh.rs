@@ -40,7 +40,11 @@ impl Issuer {
         let issued = self.successor(presented, &session)?;
         let (current, next) = (refresh.hash(), session.successor(refresh).hash());
         let clock = Arc::clone(&self.ports.clock);
-        match self.ports.store.replace_refresh(&session, current, next, clock).await? {
+        let replaced = self.ports.store.replace_refresh(&session, current, next, clock).await?;
+        if replaced.is_some() {
+            self.refuse_cut_off(&session).await?;
+        }
+        match replaced {
             Some(written) if written == session.refreshed_at => Ok(Some(issued)),
             // The write had to wait. Racers tell the times in the token by what is stored.
             Some(written) => {
@@ -49,6 +53,14 @@ impl Issuer {
             }
             None => Ok(None),
         }
+    }
+
+    /// Someone may have cut the session off since it was found alive, and the token that was written
+    /// after that would outlive the cut at edges.
+    async fn refuse_cut_off(&self, session: &Session) -> Result<(), Refusal> {
+        let Session { domain, user_id, created_at, .. } = session;
+        let not_before = self.ports.store.not_before_of(domain, user_id).await?;
+        if *created_at < not_before { Err(Refusal::Session) } else { Ok(()) }
     }
 
     /// This request itself has seen its refresh token current, so it is no reuse, however long

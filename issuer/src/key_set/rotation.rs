@@ -25,7 +25,13 @@ const ROUNDING_SECONDS: u64 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
     /// The next key signs once it is known everywhere: no request fails.
+    ///
+    /// It is known everywhere when every enrolled edge has shown that it holds it, if the domain has
+    /// any, or when the last cache without it has run out. Who takes the keys from the published key
+    /// set, and is no enrolled edge, is covered by the second alone: see [`Rotation::AtBound`].
     Regular,
+    /// As [`Rotation::Regular`], whatever edges have shown: when the last cache has run out.
+    AtBound,
     /// It signs at once: requests may fail at edges that do not know it yet.
     Forced,
     /// It signs at once, because the current key is in wrong hands, which is withdrawn, and all
@@ -71,7 +77,7 @@ impl KeySet {
     /// # Errors
     ///
     /// [`RotationError::TooSoon`] while a cached set without `next` may be in use, for a
-    /// [`Rotation::Regular`]: until `max-age` has passed and, for fetches, 60 seconds more, or
+    /// [`Rotation::Regular`] and [`Rotation::AtBound`]: until `max-age` has passed and, for fetches, 60 seconds more, or
     /// `max-age` again if that is less. [`RotationError::TooManyKeys`] when the set would publish
     /// more than 200 keys. [`RotationError::Key`] when no fresh key can be made.
     pub fn rotate(
@@ -82,12 +88,14 @@ impl KeySet {
     ) -> Result<Self, RotationError> {
         let published_at = self.next.published_at;
         let seconds_left = self.seconds_until_next_is_known(settings, published_at, now);
-        if seconds_left > 0 && rotation == Rotation::Regular {
+        if seconds_left > 0 && matches!(rotation, Rotation::Regular | Rotation::AtBound) {
             return Err(RotationError::TooSoon { seconds_left });
         }
         let previous = match rotation {
             Rotation::Compromised => Vec::new(),
-            Rotation::Regular | Rotation::Forced => self.previous_after(settings, now)?,
+            Rotation::Regular | Rotation::AtBound | Rotation::Forced => {
+                self.previous_after(settings, now)?
+            }
         };
         let generation = self.generation.saturating_add(1);
         Ok(Self {
@@ -124,9 +132,16 @@ impl KeySet {
         if self.next.first_generation == FIRST_GENERATION {
             return 0;
         }
-        let max_age = settings.jwks_max_age;
-        let allowance = max_age.min(FETCH_ALLOWANCE_SECONDS).saturating_add(ROUNDING_SECONDS);
-        published_at.plus(max_age).plus(allowance).since(now)
+        published_at.plus(rotation_bound(settings)).since(now)
+    }
+
+    /// When the next key may sign at the latest, whatever edges have shown.
+    #[must_use]
+    pub fn next_signs_by(&self, settings: &DomainSettings) -> Timestamp {
+        if self.next.first_generation == FIRST_GENERATION {
+            return self.next.published_at;
+        }
+        self.next.published_at.plus(rotation_bound(settings))
     }
 
     /// The replaced keys after `current` has become one of them.
@@ -145,6 +160,14 @@ impl KeySet {
         let replaced = PreviousKey::replaced(&self.current, settings, now);
         Ok(std::iter::once(replaced).chain(kept.cloned()).collect())
     }
+}
+
+/// Seconds after which a key set that was published is known everywhere: `max-age` and what fetches
+/// may take.
+pub(crate) fn rotation_bound(settings: &DomainSettings) -> u64 {
+    let max_age = settings.jwks_max_age;
+    let allowance = max_age.min(FETCH_ALLOWANCE_SECONDS).saturating_add(ROUNDING_SECONDS);
+    max_age.saturating_add(allowance)
 }
 
 impl PreviousKey {

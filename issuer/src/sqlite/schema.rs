@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::edges;
 use crate::store::StoreError;
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE domains (
@@ -56,12 +57,41 @@ CREATE TABLE key_sets (
 const LEAST_GENERATION: &str =
     "ALTER TABLE domains ADD COLUMN least_generation INTEGER NOT NULL DEFAULT 1;";
 
+/// Version 4: places in status lists, and from when on tokens count. The empty subject stands for all
+/// users of the domain.
+const STATUS: &str = "
+CREATE TABLE status_counters (
+    domain TEXT PRIMARY KEY REFERENCES domains (name),
+    place_key BLOB NOT NULL,
+    allocated INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE not_before (
+    domain TEXT NOT NULL REFERENCES domains (name),
+    subject TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (domain, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX not_before_by_time ON not_before (domain, at);
+
+ALTER TABLE sessions ADD COLUMN status_list INTEGER;
+ALTER TABLE sessions ADD COLUMN status_index INTEGER;
+
+CREATE INDEX revocations ON sessions (domain, status_list, ended_at, status_index)
+    WHERE ended_at IS NOT NULL;
+";
+
+/// What brings a file from each version to the next one.
+const STEPS: [&str; 4] = [TABLES, LEAST_GENERATION, edges::TABLES, STATUS];
+
 /// Brings the file up to [`VERSION`].
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     // Two processes may open a new file at once: the second one waits, then finds it done.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;
-    for step in [TABLES, LEAST_GENERATION].iter().skip(usize::try_from(version).unwrap_or(0)) {
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         transaction.execute_batch(step)?;
     }
     if version < VERSION {

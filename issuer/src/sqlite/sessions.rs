@@ -8,12 +8,14 @@ use crate::{
     domain::DomainName,
     secret::SecretBytes,
     session::{EndReason, RefreshHash, Session},
+    status_list::StatusPlace,
     store::StoreError,
     user::Username,
 };
 
 const COLUMNS: &str = "id, domain, user_id, username, created_at, expires_at, ended_at, \
-     end_reason, current_refresh, previous_refresh, refreshed_at, successor_key";
+     end_reason, current_refresh, previous_refresh, refreshed_at, successor_key, status_list, \
+     status_index";
 
 /// How long a session is kept after its time, in seconds: someone may ask what became of it.
 const KEPT_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -24,7 +26,7 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<bool,
     // The user may have been disabled while the password was being checked.
     let insert = format!(
         "INSERT INTO sessions ({COLUMNS})
-         SELECT ?1, ?2, id, ?4, ?5, ?6, NULL, NULL, ?7, ?8, ?9, ?10
+         SELECT ?1, ?2, id, ?4, ?5, ?6, NULL, NULL, ?7, ?8, ?9, ?10, ?11, ?12
          FROM users WHERE id = ?3 AND domain = ?2 AND disabled_at IS NULL"
     );
     let added = connection.prepare_cached(&insert)?.execute(params![
@@ -38,6 +40,8 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<bool,
         session.previous_refresh.map(|hash| hash.0),
         to_column(session.refreshed_at.0),
         session.successor_key.expose(),
+        session.status.map(|place| place.list),
+        session.status.map(|place| place.index),
     ])?;
     Ok(added == 1)
 }
@@ -125,7 +129,13 @@ fn session(row: &Row<'_>) -> Result<Session, StoreError> {
         previous_refresh: previous_refresh.map(RefreshHash),
         refreshed_at: moment("refreshed_at")?,
         successor_key: SecretBytes::new(row.get("successor_key")?),
+        status: place(row)?,
     })
+}
+
+fn place(row: &Row<'_>) -> Result<Option<StatusPlace>, StoreError> {
+    let (list, index) = (row.get("status_list")?, row.get("status_index")?);
+    Ok(Option::zip(list, index).map(|(list, index)| StatusPlace { list, index }))
 }
 
 fn ended(row: &Row<'_>) -> Result<Option<(Timestamp, EndReason)>, StoreError> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{from_column, sessions, to_column};
+use super::{from_column, sessions, status, to_column};
 use crate::{
     clock::Timestamp,
     domain::DomainName,
@@ -60,6 +60,7 @@ pub(super) fn disable(
         params![user.id, to_column(now.0)],
     )?;
     sessions::end_all_of_user(connection, &user.id, now)?;
+    status::raise_not_before(connection, domain, Some(&user.id), now.plus(1))?;
     Ok(true)
 }
 

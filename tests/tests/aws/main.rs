@@ -18,6 +18,7 @@ mod rotation;
 mod secrets;
 mod service;
 mod shop;
+mod status;
 mod store;
 mod store_faults;
 mod table;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use postern_issuer::{Clock, Issuer, Ports, SigningAlgorithm, Sqlite, Store, router};
 use serde_json::{Value, json};
@@ -83,12 +85,26 @@ impl Service {
         self.send(request.body(Full::default()).unwrap()).await
     }
 
+    /// The claims of the domain's first status list.
+    pub(crate) async fn status_list(&self, domain: &str) -> Value {
+        let request = Request::builder().uri(format!("/{domain}/status-lists/0"));
+        let (head, body) = self.exchange(request.body(Full::default()).unwrap()).await;
+        assert_eq!(head.status, 200);
+        let claims = body.split(|byte| *byte == b'.').nth(1).unwrap();
+        let claims = Base64UrlUnpadded::decode_vec(std::str::from_utf8(claims).unwrap()).unwrap();
+        serde_json::from_slice(&claims).unwrap()
+    }
+
     async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let router = router(Arc::clone(&self.issuer), AUTHORIZATION, &[]);
-        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let (head, body) = self.exchange(request).await;
         let body = serde_json::from_slice(&body).unwrap_or_default();
         Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> (Parts, Bytes) {
+        let router = router(Arc::clone(&self.issuer), AUTHORIZATION, &[]);
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        (head, body.collect().await.unwrap().to_bytes())
     }
 }
 

@@ -86,5 +86,6 @@ pub(crate) fn session(user: &User, number: u64) -> Session {
         previous_refresh: None,
         refreshed_at: NOW,
         successor_key: SecretBytes::new(vec![7; 32]),
+        status: None,
     }
 }

@@ -13,7 +13,7 @@ use postern_issuer::{
     Account, Clock, EndReason, RefreshHash, Store, StoreError, SystemClock, contract,
 };
 use postern_tests::Fault;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::service::Service;
 use crate::shop::{At, NOW, domain, read, renamed, session, shop_with};
@@ -88,21 +88,55 @@ async fn the_routes_need_no_more_than_reads_and_writes_of_single_items() {
         assert_eq!(service.try_login("shop", "ada", "wrong horse").await.status, 400);
         let token = service.login("shop", "ada").await.token();
         let next = service.refresh(&token).await.token();
-        for path in ["/auth", "/status", "/readyz", "/shop/.well-known/jwks.json"] {
+        let public = ["/shop/.well-known/jwks.json", "/shop/status-lists/0"];
+        for path in ["/auth", "/status", "/readyz"].into_iter().chain(public) {
             assert_eq!(service.get(path, &next).await.status, 200, "{path}");
         }
         assert_eq!(service.logout(&next).await.status, 204);
         for (operation, request) in proxy.seen() {
-            let item = if operation == "PutItem" { &request["Item"] } else { &request["Key"] };
-            let key = item["pk"]["S"].as_str().unwrap_or_default();
-            let own = key == "ready" || key.starts_with("user#") || key.starts_with("failures#");
-            assert!(own || operation.ends_with("GetItem"), "{operation} of {key}");
+            for key in leading_keys(&operation, &request) {
+                let begins_with = |prefix: &&str| key.starts_with(*prefix);
+                let own = match operation.as_str() {
+                    "BatchGetItem" | "GetItem" => true,
+                    "Query" => key.starts_with("status#"),
+                    "DeleteItem" => ["user#", "failures#"].iter().any(begins_with),
+                    _ => ["user#", "failures#", "status#", "ready"].iter().any(begins_with),
+                };
+                assert!(own, "{operation} of {key}");
+            }
         }
         let operations: BTreeSet<_> = proxy.seen().into_iter().map(|(name, _)| name).collect();
-        let allowed = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"];
+        // The rights to a transaction are those to each of its writes.
+        let allowed = [
+            "BatchGetItem",
+            "DeleteItem",
+            "GetItem",
+            "PutItem",
+            "Query",
+            "TransactWriteItems",
+            "UpdateItem",
+        ];
         assert_eq!(operations, allowed.map(str::to_owned).into());
     })
     .await;
+}
+
+/// The partitions that a request names, as IAM's `dynamodb:LeadingKeys` has them.
+fn leading_keys<'r>(operation: &str, request: &'r Value) -> Vec<String> {
+    let keys: Vec<&'r Value> = match operation {
+        "PutItem" => vec![&request["Item"]["pk"]],
+        "Query" => vec![&request["ExpressionAttributeValues"][":pk"]],
+        "TransactWriteItems" => {
+            let writes = request["TransactItems"].as_array().unwrap();
+            let of = |write: &'r Value| match write.get("Put") {
+                Some(put) => &put["Item"]["pk"],
+                None => &write["Update"]["Key"]["pk"],
+            };
+            writes.iter().map(of).collect()
+        }
+        _ => vec![&request["Key"]["pk"]],
+    };
+    keys.into_iter().map(|key| key["S"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -135,6 +169,7 @@ async fn items_lie_where_the_layout_says_and_hashes_are_bytes() {
         let item = table.item(["user#shop#ada", &id]).await.unwrap();
         let ttl = (session.expires_at.0 + MONTH).to_string();
         assert_eq!(item["ttl"], AttributeValue::N(ttl));
+        assert!(!item.contains_key("status_list"));
         assert_eq!(item["current_refresh"], binary(&session.current_refresh.0));
         assert_eq!(item["successor_key"], binary(session.successor_key.expose()));
     })

@@ -156,7 +156,7 @@ fn imported() -> Value {
 
 fn gate(policy: &Value, keys: &ForgedKeys) -> Gate {
     let mut gate = Gate::new(Policy::parse(policy.to_string().as_bytes()).unwrap());
-    let key_set = KeySetId { provider: 0, domain: None };
+    let key_set = KeySetId::new(0, None);
     let document = keys.jwks().to_string();
     gate.keys_mut().hold(&key_set, document.as_bytes(), Duration::from_secs(now())).unwrap();
     gate

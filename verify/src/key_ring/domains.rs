@@ -1,9 +1,19 @@
 //! The key sets of a provider's domains: fetched when asked for, and only so many of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{allowance::Allowance, ask, discovery::Source, schedule, slot::Slot};
-use crate::policy::{DOMAIN, Discovery, HttpUri, KeyFetching, KeySource};
+use super::{
+    allowance::Allowance,
+    ask,
+    discovery::Source,
+    schedule,
+    slot::{Access, Slot},
+};
+use crate::{
+    claims::ClaimRules,
+    edge::{EdgeCredential, Enrolment},
+    policy::{DOMAIN, Discovery, HttpUri, KeyFetching, KeySource},
+};
 
 /// Most names that are remembered which have brought no keys yet: enough for as many fetches as
 /// strangers can have under way, and for how some of them failed.
@@ -21,6 +31,8 @@ pub(super) struct DomainSlots {
     source: Template,
     fetching: KeyFetching,
     max_key_sets: usize,
+    /// Where an edge fetches them, what it has to show for that.
+    edges: Option<Edges>,
     slots: BTreeMap<Box<str>, Slot>,
     /// What made-up key ids may cost,
     pub(super) unknown_keys: Allowance,
@@ -35,17 +47,31 @@ enum Template {
     Discovered { discovery: Discovery, issuer: String },
 }
 
+/// An edge's enrolments, and what it remembers of domains whose slots were dropped.
+#[derive(Debug)]
+struct Edges {
+    credentials: Vec<Arc<EdgeCredential>>,
+    /// With `{domain}` in it.
+    issuer: String,
+    clock_skew: Duration,
+    /// The newest bundle of each domain. Only domains that a credential names are here.
+    newest: BTreeMap<Box<str>, u64>,
+}
+
 impl DomainSlots {
-    /// The slots for this source; `None` for a local one, which needs none.
+    /// The slots for this source; `None` for a local one, which needs none. The credentials are for
+    /// an edge's.
     pub(super) fn new(
         provider: usize,
         keys: &KeySource,
-        issuer: &str,
+        rules: &ClaimRules,
+        credentials: &[Arc<EdgeCredential>],
         max_key_sets: usize,
     ) -> Option<Self> {
+        let issuer = rules.issuer.as_deref().unwrap_or_default();
         let (source, fetching) = match keys {
             KeySource::Local(_) => return None,
-            KeySource::Remote(remote) => {
+            KeySource::Remote(remote) | KeySource::Edge(remote) => {
                 (Template::Named(remote.http_uri.clone()), remote.fetching)
             }
             KeySource::Discovered(discovery) => {
@@ -56,7 +82,27 @@ impl DomainSlots {
         };
         let (slots, unknown_keys) = (BTreeMap::new(), Allowance::of_domains());
         let unknown_names = Allowance::of_domains();
-        Some(Self { provider, source, fetching, max_key_sets, slots, unknown_keys, unknown_names })
+        let edges = matches!(keys, KeySource::Edge(_)).then(|| Edges {
+            credentials: credentials.to_vec(),
+            issuer: issuer.to_owned(),
+            clock_skew: rules.clock_skew,
+            newest: BTreeMap::new(),
+        });
+        Some(Self {
+            provider,
+            source,
+            fetching,
+            max_key_sets,
+            edges,
+            slots,
+            unknown_keys,
+            unknown_names,
+        })
+    }
+
+    /// Whether the set of this domain can be fetched at all.
+    pub(super) fn serves(&self, domain: &str) -> bool {
+        self.edges.as_ref().is_none_or(|edges| edges.cover(domain))
     }
 
     /// What a fetch for this slot is spent from, when a stranger causes it.
@@ -105,6 +151,9 @@ impl DomainSlots {
         if self.slot(domain).is_none() && !self.unknown_names.is_free(now) {
             return false;
         }
+        if !self.serves(domain) {
+            return false;
+        }
         if self.enter(domain, now).is_none() {
             return false;
         }
@@ -134,7 +183,13 @@ impl DomainSlots {
         let others = idle.filter(|(domain, _)| &***domain != spared);
         let oldest = others.min_by_key(|(_, slot)| slot.last_used());
         let oldest = oldest?.0.clone();
-        self.slots.remove(&oldest)
+        let dropped = self.slots.remove(&oldest)?;
+        if let Some(edges) = &mut self.edges
+            && dropped.newest_bundle() > 0
+        {
+            edges.newest.insert(oldest, dropped.newest_bundle());
+        }
+        Some(dropped)
     }
 
     fn new_slot(&self, domain: &str) -> Slot {
@@ -146,7 +201,22 @@ impl DomainSlots {
                 Source::discovered(discovery, issuer.replace(DOMAIN, domain))
             }
         };
-        Slot::new(source, self.fetching, true, schedule::salt(self.provider, domain))
+        let access = self.edges.as_ref().map_or(Access::Anyone, |edges| edges.access(domain));
+        Slot::new(source, access, self.fetching, true, schedule::salt(self.provider, domain))
+    }
+}
+
+impl Edges {
+    fn cover(&self, domain: &str) -> bool {
+        let issuer = self.issuer.replace(DOMAIN, domain);
+        self.credentials.iter().any(|credential| credential.covers(&issuer))
+    }
+
+    fn access(&self, domain: &str) -> Access {
+        let issuer = self.issuer.replace(DOMAIN, domain);
+        let newest = self.newest.get(domain).copied().unwrap_or_default();
+        let enrolment = Enrolment::new(&self.credentials, &issuer, self.clock_skew, newest);
+        enrolment.map_or(Access::Nobody, |enrolment| Access::Edge(Box::new(enrolment)))
     }
 }
 

@@ -2,22 +2,42 @@
 
 use std::fmt;
 
-use crate::{jwk_set::JwkSetError, policy::HttpUri};
+use zeroize::Zeroizing;
+
+use crate::{
+    edge::BundleError, jwk_set::JwkSetError, policy::HttpUri, status_list::StatusListError,
+};
 
 /// What a fetch of keys accepts.
 pub(super) const ACCEPT_KEYS: &str = "application/jwk-set+json, application/json";
 
-/// Which key set.
+/// What a fetch of an edge's bundle accepts.
+pub(super) const ACCEPT_BUNDLE: &str = "application/jose";
+
+/// What a fetch of a status list accepts.
+pub(super) const ACCEPT_LIST: &str = "application/statuslist+jwt";
+
+/// Which key set, or which of the status lists that are checked with it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeySetId {
     /// Whose: the index counts [`crate::Policy::provider_names`].
     pub provider: usize,
     /// Which of the provider's domains, where it has several.
     pub domain: Option<Box<str>>,
+    /// The URI of the status list, where it is one.
+    pub status_list: Option<Box<str>>,
+}
+
+impl KeySetId {
+    /// The key set of a provider, or of one of its domains.
+    #[must_use]
+    pub fn new(provider: usize, domain: Option<&str>) -> Self {
+        Self { provider, domain: domain.map(Into::into), status_list: None }
+    }
 }
 
 /// A fetch that the adapter is to make: a `GET`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fetch {
     /// For which keys.
     pub key_set: KeySetId,
@@ -27,18 +47,36 @@ pub struct Fetch {
     pub source: HttpUri,
     /// Value for `Accept`.
     pub accept: &'static str,
+    /// Value for `Authorization`, where an edge has to say who it is. A secret: not for logs.
+    pub authorization: Option<Zeroizing<String>>,
     /// Value for `If-None-Match`: the `ETag` of what is held.
     pub if_none_match: Option<Vec<u8>>,
     /// Whether the answer may hold secrets (`dangerous_symmetric_keys`): it must not be kept where
     /// others can read it.
     pub may_hold_secrets: bool,
+    /// The longest body that is looked at, in bytes: of a longer one, one byte more will do.
+    pub max_bytes: usize,
+}
+
+/// Without what says who the edge is.
+impl fmt::Debug for Fetch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Fetch")
+            .field("key_set", &self.key_set)
+            .field("attempt", &self.attempt)
+            .field("source", &self.source)
+            .field("if_none_match", &self.if_none_match)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fetch {
-    /// Whether it is for a key set, and not for the configuration that says where that is.
+    /// Whether it is for a key set: not for the configuration that says where that is, nor for a
+    /// status list.
     #[must_use]
     pub fn is_for_keys(&self) -> bool {
-        self.accept == ACCEPT_KEYS
+        self.accept == ACCEPT_KEYS || self.accept == ACCEPT_BUNDLE
     }
 }
 
@@ -76,6 +114,10 @@ pub enum FetchError {
     JwkSet(JwkSetError),
     /// The body is not the issuer's configuration.
     Configuration(ConfigurationError),
+    /// The body is not a bundle for this edge.
+    Bundle(BundleError),
+    /// The body is not the status list.
+    StatusList(StatusListError),
 }
 
 /// Why a document is not the configuration of an issuer (OpenID Connect Discovery 1.0 §4).
@@ -106,7 +148,7 @@ pub enum KeyUpdate {
     Discovered,
     /// A new set took the place of the old one.
     Replaced {
-        /// Number of usable keys.
+        /// Number of usable keys; of a status list, of the tokens that it refuses.
         keys: usize,
         /// Why other keys were left out; for the log.
         skipped: Vec<String>,
@@ -121,6 +163,8 @@ impl fmt::Display for FetchError {
             Self::Withdrawn => formatter.write_str("status 410: there are no keys any more"),
             Self::JwkSet(error) => error.fmt(formatter),
             Self::Configuration(error) => error.fmt(formatter),
+            Self::Bundle(error) => error.fmt(formatter),
+            Self::StatusList(error) => error.fmt(formatter),
         }
     }
 }
@@ -130,6 +174,8 @@ impl std::error::Error for FetchError {
         match self {
             Self::JwkSet(error) => Some(error),
             Self::Configuration(error) => Some(error),
+            Self::Bundle(error) => Some(error),
+            Self::StatusList(error) => Some(error),
             Self::NoAnswer | Self::Status(_) | Self::Withdrawn => None,
         }
     }

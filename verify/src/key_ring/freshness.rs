@@ -22,6 +22,11 @@ pub(super) fn key_set_lifetime(
     if stated.is_zero() { NONE.min(longest) } else { stated.clamp(SHORTEST.min(longest), longest) }
 }
 
+/// The lifetime of a set that is of no use any more at `end`: it is asked for before that.
+pub(super) fn until(end: Duration, lifetime: Duration, now: Duration) -> Duration {
+    lifetime.min(end.saturating_sub(now).max(NONE))
+}
+
 /// What is left of `max-age` after the time in caches on the way.
 pub(super) fn remaining(max_age: Option<Duration>, age: Option<&[u8]>) -> Option<Duration> {
     let age = age.and_then(|value| seconds(std::str::from_utf8(value).ok()?));

@@ -5,16 +5,19 @@ use std::{cell::Cell, fmt, time::Duration};
 use zeroize::Zeroizing;
 
 use super::{
-    KeysAtHand,
+    KeysAtHand, NEVER,
+    copies::Instance,
     discovery::{Source, Step},
-    fetch::{ACCEPT_KEYS, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
+    fetch::{ACCEPT_BUNDLE, ACCEPT_KEYS, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
     freshness,
     schedule::{self, Chance},
 };
 use crate::{
+    edge::{BundleError, Enrolment, MAX_BUNDLE_BYTES},
     jwk::KeyKinds,
-    jwk_set::{JwkSet, JwkSetError},
+    jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES},
     policy::KeyFetching,
+    signature::SignatureVerifier,
 };
 
 /// An unknown `kid` may cause a fetch this long after the last one: a stranger who makes up key
@@ -26,14 +29,29 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 /// clock, the host still counts from the time before.
 pub(super) const OVERDUE: Duration = Duration::from_secs(1);
 /// How long past its time-out a fetch may stay unreported before it counts as failed.
-const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+pub(super) const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
+
+/// How often news of the issuer make for a fetch: whoever has seen one can repeat it.
+pub(super) const NEWS_COOLDOWN: Duration = Duration::from_secs(1);
 
 const ACCEPT_CONFIGURATION: &str = "application/json";
+
+/// Who may fetch a key set.
+#[derive(Debug)]
+pub(super) enum Access {
+    /// Anyone: it is a document for all.
+    Anyone,
+    /// An enrolled edge, for which it is made into bundles.
+    Edge(Box<Enrolment>),
+    /// An enrolled edge, and this is none.
+    Nobody,
+}
 
 /// One key set that is fetched.
 #[derive(Debug)]
 pub(super) struct Slot {
     source: Source,
+    access: Access,
     fetching: KeyFetching,
     /// Whether it is only fetched when someone has asked for it since the last fetch.
     on_demand: bool,
@@ -57,6 +75,8 @@ pub(super) struct Slot {
     used: Cell<u64>,
     /// When a tick was last asked for because the fetch is overdue.
     nudged: Option<Duration>,
+    /// The issuer has said that there is something new, since the fetch began that is under way.
+    has_news: bool,
     salt: u64,
 }
 
@@ -69,12 +89,29 @@ struct HeldSet {
     max_age: Option<Duration>,
     confirmed: Duration,
     lifetime: Duration,
+    /// When the first of its bundles came.
+    since: Duration,
+    /// From when on it is of no use, whatever the issuer says of it meanwhile.
+    end: Option<Duration>,
+}
+
+impl HeldSet {
+    fn has_ended(&self, now: Duration) -> bool {
+        self.end.is_some_and(|end| now >= end)
+    }
 }
 
 impl Slot {
-    pub(super) fn new(source: Source, fetching: KeyFetching, on_demand: bool, salt: u64) -> Self {
+    pub(super) fn new(
+        source: Source,
+        access: Access,
+        fetching: KeyFetching,
+        on_demand: bool,
+        salt: u64,
+    ) -> Self {
         Self {
             source,
+            access,
             fetching,
             on_demand,
             held: None,
@@ -89,6 +126,7 @@ impl Slot {
             wanted: Cell::new(false),
             used: Cell::new(0),
             nudged: None,
+            has_news: false,
             salt,
         }
     }
@@ -127,7 +165,15 @@ impl Slot {
         (!self.is_lapsed(held, now)).then_some(held.version)
     }
 
+    /// The keys that may vouch for something now, whatever has to be asked for first.
+    pub(super) fn keys(&self, now: Duration) -> Option<&JwkSet> {
+        self.usable(now).map(|held| &held.keys)
+    }
+
     fn without_keys(&self, may_ask: bool, now: Duration) -> KeysAtHand<'_> {
+        if self.is_closed() {
+            return KeysAtHand::Unavailable { retry_after: NEVER };
+        }
         let backing_off = self.is_backing_off(now);
         let spared = self.is_newcomer() && !may_ask;
         if self.is_expected(now) || !(backing_off || spared) {
@@ -139,7 +185,8 @@ impl Slot {
 
     fn usable(&self, now: Duration) -> Option<&HeldSet> {
         let age = |held: &HeldSet| now.saturating_sub(held.confirmed);
-        self.held.as_ref().filter(|held| age(held) <= self.fetching.max_stale)
+        let held = self.held.as_ref().filter(|held| age(held) <= self.fetching.max_stale);
+        held.filter(|held| !held.has_ended(now))
     }
 
     /// Whether the set has outlived its lifetime without a try to refresh it: nobody asked for it,
@@ -150,7 +197,7 @@ impl Slot {
         let in_flight = self.is_in_flight(now);
         let in_time = in_flight && self.in_flight_since.is_some_and(|since| since < end);
         let failed_lately = self.failures > 0 && (in_flight || now <= self.next_attempt + OVERDUE);
-        now >= end && !in_time && !failed_lately
+        now >= end && !in_time && !failed_lately && !self.is_closed()
     }
 
     /// Notes that the set has been looked at.
@@ -172,6 +219,19 @@ impl Slot {
         self.generation
     }
 
+    /// The sequence number of the newest bundle that was taken.
+    pub(super) fn newest_bundle(&self) -> u64 {
+        match &self.access {
+            Access::Edge(enrolment) => enrolment.newest(),
+            Access::Anyone | Access::Nobody => 0,
+        }
+    }
+
+    /// Whether it is not to be fetched at all.
+    fn is_closed(&self) -> bool {
+        matches!(self.access, Access::Nobody)
+    }
+
     /// Whether it has brought no keys yet, and perhaps nobody but a stranger speaks of it.
     pub(super) fn is_newcomer(&self) -> bool {
         self.on_demand && self.held.is_none()
@@ -186,7 +246,7 @@ impl Slot {
     pub(super) fn may_ask(&self, now: Duration) -> bool {
         let cooled = |last| now.saturating_sub(last) >= UNKNOWN_KEY_COOLDOWN;
         let cooled = self.held.is_none() || self.last_attempt.is_none_or(cooled);
-        cooled && !self.is_expected(now) && !self.is_backing_off(now)
+        cooled && !self.is_closed() && !self.is_expected(now) && !self.is_backing_off(now)
     }
 
     /// Makes a fetch due at once.
@@ -218,7 +278,8 @@ impl Slot {
 
     /// Whether it is fetched again when its time comes.
     fn is_scheduled(&self) -> bool {
-        !self.on_demand || (self.held.is_some() && self.wanted.get())
+        let wanted = !self.on_demand || (self.held.is_some() && self.wanted.get());
+        wanted && !self.is_closed()
     }
 
     /// Whether no tick may be about to come for the fetch that is due, because it has been so for
@@ -244,7 +305,13 @@ impl Slot {
         }
     }
 
-    pub(super) fn begin_fetch(&mut self, key_set: KeySetId, now: Duration) -> Fetch {
+    /// `instance` is the ring's: it tells the issuer which of an edge's processes asks.
+    pub(super) fn begin_fetch(
+        &mut self,
+        key_set: KeySetId,
+        instance: Instance,
+        now: Duration,
+    ) -> Fetch {
         if self.in_flight_since.replace(now).is_some() {
             self.failures = self.failures.saturating_add(1); // the one before was lost
         }
@@ -256,10 +323,25 @@ impl Slot {
         }
         self.asked = false;
         self.wanted.set(false);
-        let held_etag = self.held.as_ref().and_then(|held| held.etag.clone());
+        let held = self.held.as_ref().filter(|held| !held.has_ended(now));
+        let held_etag = held.and_then(|held| held.etag.clone());
+        let (accept_keys, authorization, max_bytes) = match &self.access {
+            Access::Edge(enrolment) => {
+                let is_known = |held: &&HeldSet| {
+                    !instance.is_shared || now >= held.since + self.time_to_spread()
+                };
+                let told = held.filter(is_known).and_then(|held| held.etag.as_deref());
+                let authorization = enrolment.authorization(instance.number, told, now);
+                (ACCEPT_BUNDLE, authorization, MAX_BUNDLE_BYTES)
+            }
+            Access::Anyone | Access::Nobody => (ACCEPT_KEYS, None, MAX_JWK_SET_BYTES),
+        };
+        // A bundle holds secrets that only the edge can read.
+        let may_hold_secrets =
+            authorization.is_none() && self.fetching.key_kinds == KeyKinds::WithSecrets;
         let (source, accept, if_none_match) = match self.source.begin(now) {
             Step::Configuration { source, etag } => (source, ACCEPT_CONFIGURATION, etag),
-            Step::Keys(source) => (source, ACCEPT_KEYS, held_etag),
+            Step::Keys(source) => (source, accept_keys, held_etag),
         };
         Fetch {
             key_set,
@@ -267,8 +349,16 @@ impl Slot {
             source: source.clone(),
             accept,
             if_none_match,
-            may_hold_secrets: self.fetching.key_kinds == KeyKinds::WithSecrets,
+            authorization,
+            may_hold_secrets,
+            max_bytes,
         }
+    }
+
+    /// After how long nobody else uses what was held before: copies of that come as late as a fetch may
+    /// take, and are used as long as a set is and while the next fetch is under way.
+    fn time_to_spread(&self) -> Duration {
+        self.fetching.cache_duration + 2 * (self.source.timeout() + LOST_FETCH_GRACE)
     }
 
     /// Whether this is the fetch that is under way.
@@ -280,6 +370,7 @@ impl Slot {
     pub(super) fn end_fetch(
         &mut self,
         fetched: Fetched<'_>,
+        signatures: &dyn SignatureVerifier,
         now: Duration,
         seed: u64,
         last_version: &mut u64,
@@ -290,7 +381,7 @@ impl Slot {
         let chance = Chance::new(seed, self.salt, self.attempts);
         let result = match self.source.asking() {
             Some(_) => return self.end_configuration(fetched, chance, now),
-            None => self.take(fetched, now, last_version),
+            None => self.take(fetched, signatures, now, last_version),
         };
         match (&result, &self.held) {
             (Ok(_), Some(held)) => {
@@ -299,7 +390,53 @@ impl Slot {
             }
             _ => self.fail(chance, now),
         }
+        self.heed_news();
         result
+    }
+
+    /// Takes what another gate was answered at the first of two times; the second is now. What brings no
+    /// keys leaves the fetch under way.
+    pub(super) fn take_copy(
+        &mut self,
+        copy: Fetched<'_>,
+        signatures: &dyn SignatureVerifier,
+        [at, now]: [Duration; 2],
+        seed: u64,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, FetchError> {
+        if self.source.asking().is_some() {
+            return self.end_fetch(copy, signatures, at, seed, last_version);
+        }
+        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
+            return Err(FetchError::NoAnswer);
+        }
+        let update = self.take(copy, signatures, now, last_version)?;
+        (self.in_flight_since, self.last_attempt) = (None, Some(at));
+        self.attempts += 1;
+        self.failures = 0;
+        let chance = Chance::new(seed, self.salt, self.attempts);
+        if let Some(held) = &mut self.held {
+            held.confirmed = at;
+            self.next_attempt = at + schedule::refresh_after(held.lifetime, chance);
+        }
+        self.heed_news();
+        Ok(update)
+    }
+
+    /// Makes a fetch due, soon: there is something new. One that is under way may have been answered
+    /// before that.
+    pub(super) fn hear_news(&mut self, now: Duration) {
+        self.has_news = true;
+        if !self.is_in_flight(now) {
+            self.heed_news();
+        }
+    }
+
+    fn heed_news(&mut self) {
+        if std::mem::take(&mut self.has_news) {
+            let soon = self.last_attempt.map_or(Duration::ZERO, |last| last + NEWS_COOLDOWN);
+            self.next_attempt = self.next_attempt.min(soon);
+        }
     }
 
     /// Takes a document that nobody had to fetch.
@@ -351,6 +488,7 @@ impl Slot {
     fn take(
         &mut self,
         fetched: Fetched<'_>,
+        signatures: &dyn SignatureVerifier,
         now: Duration,
         last_version: &mut u64,
     ) -> Result<KeyUpdate, FetchError> {
@@ -358,8 +496,8 @@ impl Slot {
             return Err(FetchError::NoAnswer);
         };
         let update = match (status, &self.held) {
-            (304, Some(_)) => KeyUpdate::Unchanged,
-            (200, _) => self.replace(body, last_version).map_err(FetchError::JwkSet)?,
+            (304, Some(held)) if !held.has_ended(now) => KeyUpdate::Unchanged,
+            (200, _) => self.take_body(body, signatures, now, last_version)?,
             (404 | 410, _) => {
                 self.source.is_gone();
                 if status == 410 && matches!(self.source, Source::Named(_)) {
@@ -377,16 +515,54 @@ impl Slot {
                 held.max_age = cache_control.and_then(freshness::max_age);
             }
             if status == 200 {
+                let newest = match &self.access {
+                    Access::Edge(enrolment) => Some(enrolment.newest()),
+                    Access::Anyone | Access::Nobody => None,
+                };
+                let etag = etag.filter(|etag| newest.is_none_or(|newest| is_of(etag, newest)));
                 held.etag = etag.map(<[u8]>::to_vec);
             }
-            held.lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
+            let lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
+            held.lifetime = match held.end {
+                Some(end) => freshness::until(end, lifetime, now),
+                None => lifetime,
+            };
             held.confirmed = now;
+            if matches!(update, KeyUpdate::Replaced { .. }) {
+                held.since = now;
+            }
         }
         Ok(update)
     }
 
+    fn take_body(
+        &mut self,
+        body: &[u8],
+        signatures: &dyn SignatureVerifier,
+        now: Duration,
+        last_version: &mut u64,
+    ) -> Result<KeyUpdate, FetchError> {
+        let Access::Edge(enrolment) = &self.access else {
+            return self.replace(body, last_version).map_err(FetchError::JwkSet);
+        };
+        let opened = enrolment.open(body, signatures, now).map_err(FetchError::Bundle)?;
+        let no_key_set = FetchError::Bundle(BundleError::Unreadable("it holds no key set"));
+        let update = self.replace(&opened.document, last_version).map_err(|_| no_key_set)?;
+        if let Access::Edge(enrolment) = &mut self.access {
+            enrolment.keep(&opened);
+        }
+        if let Some(held) = &mut self.held {
+            held.end = Some(opened.end);
+        }
+        Ok(update)
+    }
+
+    /// What was held stays if it is the same document; it has no end of its own then.
     fn replace(&mut self, body: &[u8], last_version: &mut u64) -> Result<KeyUpdate, JwkSetError> {
-        if self.held.as_ref().is_some_and(|held| held.document.as_slice() == body) {
+        if let Some(held) = &mut self.held
+            && held.document.as_slice() == body
+        {
+            held.end = None;
             return Ok(KeyUpdate::Unchanged);
         }
         let keys = JwkSet::parse(body, self.fetching.key_kinds)?;
@@ -404,9 +580,18 @@ impl Slot {
             max_age: None,
             confirmed: Duration::ZERO,
             lifetime: Duration::ZERO,
+            since: Duration::ZERO,
+            end: None,
         });
         Ok(update)
     }
+}
+
+/// Whether the `ETag` of a bundle, which nobody signs, is one of this sequence number: else the issuer
+/// would be told of keys that are not held, and would leave those that are as they are.
+fn is_of(etag: &[u8], sequence: u64) -> bool {
+    let number = etag.strip_prefix(b"\"").and_then(|rest| rest.split(|byte| *byte == b'.').next());
+    number == Some(sequence.to_string().as_bytes())
 }
 
 /// The document can be a secret.

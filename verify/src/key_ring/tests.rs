@@ -2,6 +2,7 @@
 
 mod discovery;
 mod domains;
+mod edges;
 mod strangers;
 
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ fn ring() -> KeyRing {
 }
 
 pub(super) fn only() -> KeySetId {
-    KeySetId { provider: 0, domain: None }
+    KeySetId::new(0, None)
 }
 
 pub(super) fn answer(body: &[u8]) -> Fetched<'_> {

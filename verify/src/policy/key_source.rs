@@ -8,16 +8,23 @@ use super::{
     domains::{DOMAIN, Domains},
     duration::RawDuration,
     error::PolicyError,
-    raw::{RawDiscovery, RawHttpUri, RawKeyFetching, RawLocalJwks, RawProvider, RawRemoteJwks},
+    raw::{
+        RawDiscovery, RawEdgeKeys, RawHttpUri, RawKeyFetching, RawLocalJwks, RawProvider,
+        RawRemoteJwks,
+    },
 };
 use crate::{algorithm::Algorithm, jwk::KeyKinds, jwk_set::JwkSet};
 
+/// Where Postern's issuer has the bundles for its edges.
+const EDGE_KEYS_PATH: &str = "/edge/keys";
 /// Where OpenID Connect Discovery 1.0 §4 has the configuration of an issuer.
 const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
 /// The longest URI that is fetched, in bytes.
 pub(crate) const MAX_URI_BYTES: usize = 2_048;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CACHE_DURATION: Duration = Duration::from_secs(300);
+/// Of bundles for an edge: a withdrawn key is gone that soon.
+const DEFAULT_EDGE_CACHE_DURATION: Duration = Duration::from_secs(5);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 3_600);
 const DEFAULT_FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_BACK_OFF: Duration = Duration::from_secs(16);
@@ -29,7 +36,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long one fetch may take.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+pub(super) const TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(60);
 
 /// Where a provider's keys come from.
 #[derive(Debug)]
@@ -37,6 +45,7 @@ pub(crate) enum KeySource {
     Local(JwkSet),
     Remote(RemoteJwks),
     Discovered(Discovery),
+    Edge(RemoteJwks),
 }
 
 /// A JWK Set at a URI that the policy names.
@@ -95,15 +104,19 @@ impl KeySource {
         domains: Option<&Domains>,
         member: &dyn Fn(&str) -> String,
     ) -> Result<Self, PolicyError> {
-        match (&raw.local_jwks, &raw.remote_jwks, &raw.openid_discovery) {
-            (Some(local), None, None) => {
+        match (&raw.local_jwks, &raw.remote_jwks, &raw.openid_discovery, &raw.edge_keys) {
+            (Some(local), None, None, None) => {
                 local_jwks(local, algorithms, &member("local_jwks")).map(Self::Local)
             }
-            (None, Some(remote), None) => {
+            (None, Some(remote), None, None) => {
                 let member = member("remote_jwks");
                 RemoteJwks::new(remote, algorithms, domains, &member).map(Self::Remote)
             }
-            (None, None, Some(discovery)) => {
+            (None, None, None, Some(edge)) => {
+                let member = member("edge_keys");
+                RemoteJwks::of_edge(edge, issuer, algorithms, domains, &member).map(Self::Edge)
+            }
+            (None, None, Some(discovery), None) => {
                 let member = member("openid_discovery");
                 Discovery::new(discovery, issuer, algorithms, domains, &member)
                     .map(Self::Discovered)
@@ -111,7 +124,7 @@ impl KeySource {
             _ => {
                 let provider = member("");
                 let provider = provider.trim_end_matches('.').to_owned();
-                let reason = "it needs one of `local_jwks`, `remote_jwks` and `openid_discovery`";
+                let reason = "it needs one of `local_jwks`, `remote_jwks`, `openid_discovery` and `edge_keys`";
                 Err(PolicyError::new(provider, reason))
             }
         }
@@ -123,6 +136,7 @@ impl KeySource {
             Self::Local(_) => None,
             Self::Remote(remote) => Some(("remote_jwks.http_uri", &remote.http_uri)),
             Self::Discovered(discovery) => Some(("openid_discovery.http_uri", &discovery.http_uri)),
+            Self::Edge(edge) => Some(("edge_keys.http_uri", &edge.http_uri)),
         }
     }
 }
@@ -141,10 +155,34 @@ impl RemoteJwks {
         let http_uri = HttpUri::new(uri, &raw.http_uri, domains, &place)?;
         let raw = RawKeyFetching {
             cache_duration: raw.cache_duration.as_ref(),
+            default_cache_duration: DEFAULT_CACHE_DURATION,
             max_stale: raw.max_stale.as_ref(),
             async_fetch: raw.async_fetch.as_ref(),
             retry_policy: raw.retry_policy.as_ref(),
             dangerous_symmetric_keys: raw.dangerous_symmetric_keys,
+        };
+        Ok(Self { http_uri, fetching: KeyFetching::new(&raw, algorithms, member)? })
+    }
+
+    /// The bundles for an edge. What they hold is encrypted for it, so secrets are as good as others.
+    fn of_edge(
+        raw: &RawEdgeKeys,
+        issuer: &str,
+        algorithms: &[Algorithm],
+        domains: Option<&Domains>,
+        member: &str,
+    ) -> Result<Self, PolicyError> {
+        let default = format!("{}{EDGE_KEYS_PATH}", issuer.trim_end_matches('/'));
+        let uri = raw.http_uri.uri.as_deref().unwrap_or(&default);
+        let http_uri = HttpUri::new(uri, &raw.http_uri, domains, &format!("{member}.http_uri"))?;
+        let has_symmetric = algorithms.iter().any(|algorithm| algorithm.is_symmetric());
+        let raw = RawKeyFetching {
+            cache_duration: raw.cache_duration.as_ref(),
+            default_cache_duration: DEFAULT_EDGE_CACHE_DURATION,
+            max_stale: raw.max_stale.as_ref(),
+            async_fetch: raw.async_fetch.as_ref(),
+            retry_policy: raw.retry_policy.as_ref(),
+            dangerous_symmetric_keys: has_symmetric,
         };
         Ok(Self { http_uri, fetching: KeyFetching::new(&raw, algorithms, member)? })
     }
@@ -164,6 +202,7 @@ impl Discovery {
         let jwks_cluster = raw.jwks_cluster.clone().or_else(|| http_uri.cluster.clone());
         let raw = RawKeyFetching {
             cache_duration: raw.cache_duration.as_ref(),
+            default_cache_duration: DEFAULT_CACHE_DURATION,
             max_stale: raw.max_stale.as_ref(),
             async_fetch: raw.async_fetch.as_ref(),
             retry_policy: raw.retry_policy.as_ref(),
@@ -175,7 +214,7 @@ impl Discovery {
 }
 
 impl HttpUri {
-    fn new(
+    pub(super) fn new(
         uri: &str,
         raw: &RawHttpUri,
         domains: Option<&Domains>,
@@ -254,7 +293,7 @@ impl KeyFetching {
     ) -> Result<Self, PolicyError> {
         let cache_duration = duration(
             raw.cache_duration,
-            DEFAULT_CACHE_DURATION,
+            raw.default_cache_duration,
             SECOND..=DAY,
             member,
             "cache_duration",
@@ -309,7 +348,7 @@ fn back_off(raw: &RawKeyFetching<'_>, member: &str) -> Result<(Duration, Duratio
     Ok((first, longest))
 }
 
-fn duration(
+pub(super) fn duration(
     raw: Option<&RawDuration>,
     default: Duration,
     bounds: RangeInclusive<Duration>,

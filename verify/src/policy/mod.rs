@@ -15,6 +15,7 @@ mod rule;
 mod rule_index;
 #[cfg(feature = "schema")]
 mod schema;
+mod status_list;
 mod string_matcher;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     provider::{Location, MetadataKeys, PayloadHeader, Provider},
     requirement::{Check, Fallback, Need, OPEN, ProviderIndex, Requirement},
     rule::{DenyResponse, Redirect, Rule},
+    status_list::StatusLists,
     string_matcher::StringMatcher,
 };
 pub use self::{error::PolicyError, key_source::HttpUri};
@@ -205,9 +207,12 @@ impl Policy {
     /// What the policy says to fetch: the member that says so, such as
     /// `providers.shop.remote_jwks.http_uri`, and from where.
     pub fn http_uris(&self) -> impl Iterator<Item = (String, &HttpUri)> {
-        self.providers.iter().filter_map(|provider| {
-            let (member, http_uri) = provider.keys.http_uri()?;
-            Some((format!("providers.{}.{member}", provider.name), http_uri))
+        self.providers.iter().flat_map(|provider| {
+            let keys = provider.keys.http_uri();
+            let lists = provider.status_lists.as_ref().map(|lists| ("status_list", &lists.place));
+            let name = &provider.name;
+            let named = move |(member, http_uri)| (format!("providers.{name}.{member}"), http_uri);
+            keys.into_iter().chain(lists).map(named)
         })
     }
 

@@ -9,6 +9,7 @@ use super::{
     error::PolicyError,
     key_source::KeySource,
     raw::{RawClaimToHeader, RawHeaderSource, RawProvider},
+    status_list::StatusLists,
     string_matcher::StringMatcher,
 };
 use crate::{
@@ -54,6 +55,8 @@ pub(crate) struct Provider {
     pub(crate) max_cached_token_bytes: usize,
     /// Where `issuer` is a template: the names that may stand in it.
     pub(crate) domains: Option<Domains>,
+    /// Where it is told which of its tokens are revoked, if anywhere.
+    pub(crate) status_lists: Option<StatusLists>,
 }
 
 /// The header that all claims go upstream in.
@@ -104,6 +107,14 @@ impl Provider {
         let domains = raw.domains.as_ref().map(|raw| Domains::new(raw, &member("domains")));
         let domains = domains.transpose()?;
         let issuer = raw.issuer.as_deref().unwrap_or_default();
+        if raw.edge_keys.is_some() && issuer.is_empty() {
+            let reason = "it is of one issuer, so `issuer` is needed";
+            return Err(PolicyError::new(member("edge_keys"), reason));
+        }
+        if raw.status_list.is_some() && issuer.is_empty() {
+            let reason = "it is of one issuer, so `issuer` is needed";
+            return Err(PolicyError::new(member("status_list"), reason));
+        }
         if raw.openid_discovery.is_some() && issuer.is_empty() {
             let reason = "it is the configuration of one issuer, so `issuer` is needed";
             return Err(PolicyError::new(member("openid_discovery"), reason));
@@ -122,6 +133,11 @@ impl Provider {
         }
         Ok(Self {
             name: name.to_owned(),
+            status_lists: raw
+                .status_list
+                .as_ref()
+                .map(|raw| StatusLists::new(raw, issuer, domains.as_ref(), &member("status_list")))
+                .transpose()?,
             keys: KeySource::new(&raw, issuer, &algorithms, domains.as_ref(), &member)?,
             domains,
             algorithms,

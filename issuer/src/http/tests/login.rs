@@ -25,7 +25,7 @@ async fn a_login_answers_with_a_token_that_says_all_it_should() {
     for (name, length) in [("jti", 22), ("session", 22), ("refresh_token", 43)] {
         assert_eq!(claims[name].as_str().unwrap().len(), length, "{name}");
     }
-    assert_eq!(claims.as_object().unwrap().len(), 10);
+    assert_eq!(claims.as_object().unwrap().len(), 11);
 }
 
 #[tokio::test]

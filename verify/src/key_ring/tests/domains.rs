@@ -10,7 +10,7 @@ fn ring(max_key_sets: usize) -> KeyRing {
 }
 
 fn id(domain: &str) -> KeySetId {
-    KeySetId { provider: 0, domain: Some(domain.into()) }
+    KeySetId::new(0, Some(domain))
 }
 
 fn state(ring: &KeyRing, domain: &str, now: Duration) -> &'static str {

@@ -23,7 +23,7 @@ fn made_up_key_ids_over_a_thousand_providers_make_no_storm() {
         let now = at(0) + Duration::from_millis(milli);
         for provider in 0..1_000 {
             let waits = name(ring.at_hand(provider, None, Some("made up"), now)) == "await";
-            let asked = ring.demand(&KeySetId { provider, domain: None }, now);
+            let asked = ring.demand(&KeySetId::new(provider, None), now);
             assert!(!asked || waits, "whoever causes a fetch waits for it");
         }
         while let Some(fetch) = ring.poll_fetch(now) {
@@ -41,8 +41,7 @@ fn made_up_key_ids_over_a_thousand_providers_make_no_storm() {
 #[test]
 fn who_cannot_cause_a_fetch_does_not_wait_for_one() {
     let mut ring = many(130);
-    let asked = (0..130)
-        .filter(|provider| ring.demand(&KeySetId { provider: *provider, domain: None }, at(10)));
+    let asked = (0..130).filter(|provider| ring.demand(&KeySetId::new(*provider, None), at(10)));
     assert_eq!(asked.count(), 100);
     let state = |provider, kid| name(ring.at_hand(provider, None, Some(kid), at(10)));
     assert_eq!((state(99, "b"), state(100, "b")), ("await", "unavailable"), "nobody can tell");
@@ -53,7 +52,7 @@ fn who_cannot_cause_a_fetch_does_not_wait_for_one() {
 fn what_is_due_by_itself_is_not_held_up_by_strangers() {
     let mut ring = many(30);
     for provider in 0..30 {
-        ring.demand(&KeySetId { provider, domain: None }, at(10));
+        ring.demand(&KeySetId::new(provider, None), at(10));
     }
     let fetches = std::iter::from_fn(|| ring.poll_fetch(at(86_400))).count();
     assert_eq!(fetches, 30);
@@ -63,7 +62,7 @@ fn what_is_due_by_itself_is_not_held_up_by_strangers() {
 fn an_answer_that_was_given_up_brings_no_withdrawn_key_back() {
     let mut ring = many(1);
     let asks = |ring: &mut KeyRing, second| {
-        ring.demand(&KeySetId { provider: 0, domain: None }, at(second));
+        ring.demand(&KeySetId::new(0, None), at(second));
         ring.poll_fetch(at(second)).unwrap()
     };
     let late = asks(&mut ring, 10);
@@ -81,7 +80,7 @@ fn an_answer_that_was_given_up_brings_no_withdrawn_key_back() {
 #[test]
 fn a_set_that_is_gone_vouches_for_nothing() {
     let mut ring = many(1);
-    let id = KeySetId { provider: 0, domain: None };
+    let id = KeySetId::new(0, None);
     for (code, state) in [(404, "ready"), (410, "unavailable")] {
         ring.demand(&id, at(u64::from(code)));
         let fetch = ring.poll_fetch(at(u64::from(code))).unwrap();
@@ -95,7 +94,7 @@ fn a_set_that_is_gone_vouches_for_nothing() {
 fn a_clock_that_was_ahead_at_a_fetch_does_not_keep_the_keys_for_ever() {
     let mut ring = many(1);
     let ahead = 400 * 86_400;
-    ring.demand(&KeySetId { provider: 0, domain: None }, at(ahead));
+    ring.demand(&KeySetId::new(0, None), at(ahead));
     let fetch = ring.poll_fetch(at(ahead)).unwrap();
     ring.handle_fetched(&fetch, status(304), at(ahead)).unwrap();
     for second in [100, 200, 86_400, 2 * 86_400] {
@@ -109,7 +108,7 @@ fn a_clock_that_was_ahead_at_a_fetch_does_not_keep_the_keys_for_ever() {
 #[test]
 fn no_time_is_too_late() {
     let mut ring = many(2);
-    ring.demand(&KeySetId { provider: 0, domain: None }, Duration::MAX);
+    ring.demand(&KeySetId::new(0, None), Duration::MAX);
     while let Some(fetch) = ring.poll_fetch(Duration::MAX) {
         ring.handle_fetched(&fetch, status(500), Duration::MAX).unwrap_err();
     }

@@ -14,7 +14,7 @@ fn parse(provider: Value) -> Result<Policy, String> {
 
 fn fetching(provider: Value) -> KeyFetching {
     match &parse(provider).unwrap().providers[0].keys {
-        KeySource::Remote(remote) => remote.fetching,
+        KeySource::Remote(remote) | KeySource::Edge(remote) => remote.fetching,
         KeySource::Discovered(discovery) => discovery.fetching,
         KeySource::Local(_) => panic!("local keys"),
     }

@@ -33,6 +33,10 @@ objects! {
         clock_skew_seconds: Option<u32>,
         /// The keys, at the URI that the issuer's OpenID configuration names.
         openid_discovery: Option<RawDiscovery>,
+        /// The keys, in bundles that Postern's issuer makes for an enrolled edge.
+        edge_keys: Option<RawEdgeKeys>,
+        /// Whether the issuer has revoked a token, by the status list that the token names.
+        status_list: Option<RawStatusList>,
         /// Many domains of one issuer, each with its own keys.
         domains: Option<RawDomains>,
         /// What `sub` has to be. Left out: anything, and nothing.
@@ -122,6 +126,43 @@ objects! {
         dangerous_symmetric_keys: bool = default,
     }
 
+    /// Keys in bundles that Postern's issuer signs and encrypts for an enrolled edge. What the enrolment
+    /// printed is for the host to have, and never part of a policy.
+    pub(in crate::policy) struct RawEdgeKeys {
+        /// Where they are. Default `uri`: the issuer and `/edge/keys`.
+        http_uri: RawHttpUri = default,
+        /// How often they are asked for, unless `Cache-Control` says oftener: 1 s to 24 h. Default 5 s.
+        cache_duration: Option<RawDuration>,
+        /// As of `remote_jwks`.
+        max_stale: Option<RawDuration>,
+        /// As of `remote_jwks`.
+        async_fetch: Option<RawAsyncFetch>,
+        /// As of `remote_jwks`.
+        retry_policy: Option<RawRetryPolicy>,
+    }
+
+    /// The status lists (draft-ietf-oauth-status-list) that tokens of this issuer name.
+    pub(in crate::policy) struct RawStatusList {
+        /// What the URI of a list has to begin with. Default: the issuer and `/`.
+        uri_prefix: Option<String>,
+        /// Envoy's cluster that leads there; other hosts do not need it.
+        cluster: Option<String>,
+        /// How long one fetch may take: 0.1 s to 60 s. Default 5 s.
+        timeout: Option<RawDuration>,
+        /// How often a list that is in use is asked for: 1 s to 1 h. Default 5 s.
+        max_age: Option<RawDuration>,
+        /// For how long a list counts that could not be asked for again: 1 s to 24 h, and not less than
+        /// `max_age`. Default 60 s.
+        max_stale: Option<RawDuration>,
+        /// What becomes of a request whose list is older than that: `deny` (503) or `allow`, which goes by
+        /// what the list last said. Default `deny`.
+        when_stale: Option<String>,
+        /// Whether tokens pass that name no list. Default: they are refused.
+        allow_missing: bool = default,
+        /// Most lists that are held at once: 1 to 1000. Default 64.
+        max_lists: Option<u32>,
+    }
+
     /// A JWK Set at the URI that an issuer's configuration names (OpenID Connect Discovery 1.0).
     pub(in crate::policy) struct RawDiscovery {
         /// Where the configuration is. Default `uri`: the issuer and `/.well-known/openid-configuration`.
@@ -144,6 +185,7 @@ objects! {
 /// What [`RawRemoteJwks`] and [`RawDiscovery`] have in common.
 pub(in crate::policy) struct RawKeyFetching<'a> {
     pub(in crate::policy) cache_duration: Option<&'a RawDuration>,
+    pub(in crate::policy) default_cache_duration: std::time::Duration,
     pub(in crate::policy) max_stale: Option<&'a RawDuration>,
     pub(in crate::policy) async_fetch: Option<&'a RawAsyncFetch>,
     pub(in crate::policy) retry_policy: Option<&'a RawRetryPolicy>,

@@ -1,0 +1,236 @@
+//! Telling edges that something has changed, so that they need not wait for their next poll.
+//!
+//! It is only a poke: the edge asks for itself. One that gets lost costs no more than that wait.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    body::Body,
+    http::{HeaderValue, Method, Request, StatusCode, header::AUTHORIZATION},
+};
+use serde::Serialize;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
+
+use super::{Edge, EdgeId, PUSH_TYPE};
+use crate::{
+    domain::DomainName,
+    http_client::{HttpClient, http_client},
+    issuer::{Failure, Issuer},
+};
+
+/// How often it is looked for changes.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often, where every look is a request to a service that bills them.
+const LONG_PAUSE: Duration = Duration::from_secs(2);
+/// How often the list of edges is read.
+const EDGES_PAUSE: Duration = Duration::from_secs(5);
+/// How long an edge may take to answer.
+const LIMIT: Duration = Duration::from_secs(2);
+/// How long to wait before each try.
+const TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
+const LIFETIME_SECONDS: u64 = 60;
+
+/// What edges may want to know of a domain: a number that changes when it does.
+#[async_trait]
+pub trait Versions: Send + Sync {
+    /// The number now; nothing for an unknown domain.
+    async fn version(&self, domain: &DomainName) -> Result<Option<u64>, Failure>;
+}
+
+/// The key set that a domain publishes.
+#[async_trait]
+impl Versions for Issuer {
+    async fn version(&self, domain: &DomainName) -> Result<Option<u64>, Failure> {
+        self.generation(domain).await
+    }
+}
+
+/// What pokes the edges of an issuer.
+pub struct EdgePush {
+    issuer: Arc<Issuer>,
+    client: HttpClient,
+    watched: Vec<Arc<dyn Versions>>,
+    edges: Vec<Edge>,
+    edges_read_at: Option<Instant>,
+    known: HashMap<DomainName, Vec<Option<u64>>>,
+    pending: HashMap<EdgeId, BTreeSet<DomainName>>,
+    under_way: HashMap<EdgeId, JoinHandle<()>>,
+}
+
+#[derive(Serialize)]
+struct PushClaims<'c> {
+    aud: &'c str,
+    iat: u64,
+    exp: u64,
+    issuers: Vec<String>,
+}
+
+/// What came of one try.
+enum Tried {
+    Delivered,
+    Refused(StatusCode),
+    Failed,
+}
+
+impl EdgePush {
+    /// For the edges of `issuer`, when its keys change, or what else is `watched`.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no certificates to trust.
+    pub fn new(issuer: Arc<Issuer>, watched: Vec<Arc<dyn Versions>>) -> std::io::Result<Self> {
+        let keys: Arc<dyn Versions> = issuer.clone();
+        Ok(Self {
+            issuer,
+            client: http_client()?,
+            watched: [vec![keys], watched].concat(),
+            edges: Vec::new(),
+            edges_read_at: None,
+            known: HashMap::new(),
+            pending: HashMap::new(),
+            under_way: HashMap::new(),
+        })
+    }
+
+    /// Looks for changes, and pokes, for ever. All edges are poked at first: what changed while
+    /// nobody looked is unknown.
+    pub async fn run(mut self) {
+        let pause = if self.issuer.looks_are_billed() { LONG_PAUSE } else { PAUSE };
+        let mut looks = interval(pause);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if let Err(failure) = self.look().await {
+                tracing::warn!(%failure, "cannot look for what edges want to know");
+            }
+            self.poke().await;
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Failure> {
+        if self.edges_read_at.is_none_or(|moment| moment.elapsed() >= EDGES_PAUSE) {
+            self.edges = self.issuer.edges_to_poke().await?;
+            self.edges_read_at = Some(Instant::now());
+        }
+        let domains: BTreeSet<_> =
+            self.edges.iter().flat_map(|edge| &edge.domains).cloned().collect();
+        for domain in domains {
+            let mut versions = Vec::with_capacity(self.watched.len());
+            for watched in &self.watched {
+                versions.push(watched.version(&domain).await?);
+            }
+            if self.known.get(&domain) == Some(&versions) {
+                continue;
+            }
+            self.known.insert(domain.clone(), versions);
+            for edge in self.edges.iter().filter(|edge| edge.domains.contains(&domain)) {
+                self.pending.entry(edge.id.clone()).or_default().insert(domain.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts what is to be sent; to an edge that is being told something, when that is done.
+    async fn poke(&mut self) {
+        self.under_way.retain(|_, task| !task.is_finished());
+        for edge in &self.edges {
+            if self.under_way.contains_key(&edge.id) {
+                continue;
+            }
+            let Some(domains) = self.pending.remove(&edge.id) else { continue };
+            let request = match request(&self.issuer, edge, &domains).await {
+                Ok(request) => request,
+                Err(failure) => {
+                    tracing::warn!(%failure, edge = %edge.name, "cannot make a push");
+                    self.pending.insert(edge.id.clone(), domains);
+                    continue;
+                }
+            };
+            let Some(request) = request else { continue };
+            let task =
+                send(Arc::clone(&self.issuer), self.client.clone(), edge.name.to_string(), request);
+            self.under_way.insert(edge.id.clone(), tokio::spawn(task));
+        }
+        self.pending.retain(|id, _| self.edges.iter().any(|edge| edge.id == *id));
+    }
+}
+
+impl Drop for EdgePush {
+    fn drop(&mut self) {
+        self.under_way.values().for_each(JoinHandle::abort);
+    }
+}
+
+async fn send(issuer: Arc<Issuer>, client: HttpClient, edge: String, request: Request<()>) {
+    let mut last = Tried::Failed;
+    for pause in TRIES {
+        sleep(pause).await;
+        last = attempt(&client, &request).await;
+        match last {
+            Tried::Delivered => break,
+            // Another try would be answered alike.
+            Tried::Refused(status) if !status.is_server_error() => break,
+            Tried::Refused(_) | Tried::Failed => {}
+        }
+    }
+    let pushes = &issuer.edge_counts().pushes;
+    match last {
+        Tried::Delivered => pushes.count("delivered"),
+        Tried::Refused(status) => {
+            pushes.count("refused");
+            tracing::warn!(edge, status = status.as_u16(), "an edge has refused a push");
+        }
+        Tried::Failed => {
+            pushes.count("failed");
+            tracing::warn!(edge, "an edge could not be told of a change");
+        }
+    }
+}
+
+async fn attempt(client: &HttpClient, request: &Request<()>) -> Tried {
+    let mut copy = Request::new(Body::empty());
+    request.method().clone_into(copy.method_mut());
+    request.uri().clone_into(copy.uri_mut());
+    request.headers().clone_into(copy.headers_mut());
+    match timeout(LIMIT, client.request(copy)).await {
+        Ok(Ok(response)) if response.status().is_success() => Tried::Delivered,
+        Ok(Ok(response)) => Tried::Refused(response.status()),
+        Ok(Err(_)) | Err(_) => Tried::Failed,
+    }
+}
+
+/// The poke of an edge; nothing where it has no URL.
+async fn request(
+    issuer: &Issuer,
+    edge: &Edge,
+    domains: &BTreeSet<DomainName>,
+) -> Result<Option<Request<()>>, Failure> {
+    let Some(url) = &edge.push_url else { return Ok(None) };
+    let now = issuer.now();
+    let claims = PushClaims {
+        aud: edge.id.as_str(),
+        iat: now.0,
+        exp: now.plus(LIFETIME_SECONDS).0,
+        issuers: domains.iter().map(|domain| issuer.issuer_of(domain)).collect(),
+    };
+    let signed = issuer.bundle_keys().await?.current.sign_as(PUSH_TYPE, claims)?;
+    let bearer = HeaderValue::try_from(format!("Bearer {}", signed.expose()));
+    let mut bearer = bearer.map_err(|_| Failure::Publication)?;
+    bearer.set_sensitive(true);
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = url.uri().clone();
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    Ok(Some(request))
+}
+
+#[cfg(test)]
+mod tests;
