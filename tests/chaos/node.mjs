@@ -1,5 +1,5 @@
 // A Node process with the npm package before its API, for the chaos run. What it is told comes as JSON in
-// `CHAOS_SETTING`: {package, port, policy, issuer, edges}. All keys and lists are fetched by way of `issuer`,
+// `CHAOS_SETTING`: {package, port, policy, issuer, edge}. All keys and lists are fetched by way of `issuer`,
 // whatever their URLs say.
 
 import { createServer } from "node:http";
@@ -16,8 +16,7 @@ const byTheIssuer = (place, init) => {
   return fetch(new URL(pathname + search, setting.issuer), init);
 };
 
-const edges = setting.edges === null ? {} : { edges: setting.edges };
-const verifier = await createVerifier(setting.policy, { fetch: byTheIssuer, ...edges });
+const verifier = await createVerifier(setting.policy, { fetch: byTheIssuer, edge: setting.edge });
 const gate = protect(verifier);
 
 /** The shape of an answer of the tests' upstream. */

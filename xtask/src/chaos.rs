@@ -53,7 +53,9 @@ fn check(options: &[String]) -> Result<(), Failure> {
         }
         let value = value.or_else(|| words.next().map(String::as_str)).unwrap_or_default();
         let is_good = match name {
-            "--seconds" => value.parse::<u32>().is_ok_and(|seconds| (30..=86_400).contains(&seconds)),
+            "--seconds" => {
+                value.parse::<u32>().is_ok_and(|seconds| (30..=86_400).contains(&seconds))
+            }
             "--seed" => value.parse::<u64>().is_ok(),
             "--storage" => ["sqlite", "aws", "both"].contains(&value),
             _ => !value.is_empty(),

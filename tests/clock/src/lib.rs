@@ -9,8 +9,8 @@
 #![expect(unsafe_code, reason = "it stands in for C functions, which get pointers")]
 
 use std::{
-    process::abort,
     ffi::CStr,
+    process::abort,
     sync::atomic::{AtomicI32, Ordering::Relaxed},
     time::Duration,
 };

@@ -44,6 +44,7 @@ pub(super) struct EdgeFacts {
 #[derive(Clone, Debug)]
 pub(super) struct TokenFacts {
     pub(super) domain: &'static str,
+    pub(super) subject: String,
     /// One login, over all of its tokens.
     pub(super) session: u32,
     pub(super) key_id: String,
@@ -90,8 +91,8 @@ impl Means {
 #[derive(Clone, Debug)]
 pub(super) enum Scope {
     Session(u32),
-    /// All that was issued before.
-    Domain(&'static str),
+    /// All that was issued before in a domain: to one subject, or to all.
+    Issued(&'static str, Option<String>),
     /// All that these have signed.
     Keys(Vec<String>),
 }
@@ -120,16 +121,16 @@ impl Revocation {
         let is_hit = match &self.scope {
             Scope::Session(session) => *session == token.session,
             Scope::Keys(keys) => keys.contains(&token.key_id),
-            Scope::Domain(domain) if *domain != token.domain => false,
-            Scope::Domain(_) => {
+            Scope::Issued(domain, subject) => {
+                let is_meant = *domain == token.domain
+                    && subject.as_ref().is_none_or(|subject| *subject == token.subject);
                 // `iat` knows whole seconds only.
                 let until = self.done.unwrap_or(Duration::MAX);
-                return if token.issued.as_secs() < self.asked.as_secs() {
-                    Hit::Yes
-                } else if token.issued <= until {
-                    Hit::Perhaps
-                } else {
-                    Hit::No
+                return match token.issued.as_secs() {
+                    _ if !is_meant => Hit::No,
+                    second if second < self.asked.as_secs() => Hit::Yes,
+                    second if second <= until.as_secs() => Hit::Perhaps,
+                    _ => Hit::No,
                 };
             }
         };
@@ -281,7 +282,12 @@ impl Asked {
 
 impl Book {
     /// For how long an edge could reach the issuer between two times: the longest stretch, and all.
-    pub(super) fn reachable(&self, edge: usize, from: Duration, to: Duration) -> (Duration, Duration) {
+    pub(super) fn reachable(
+        &self,
+        edge: usize,
+        from: Duration,
+        to: Duration,
+    ) -> (Duration, Duration) {
         let mut dark: Vec<(Duration, Duration)> = self
             .troubles
             .iter()
@@ -365,20 +371,28 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_domain_hits_what_was_issued_in_earlier_seconds() {
+    fn the_end_of_all_sessions_hits_what_was_issued_in_earlier_seconds() {
         let token = |domain, milliseconds| TokenFacts {
             domain,
+            subject: "ada".to_owned(),
             session: 1,
             key_id: "a".to_owned(),
             issued: Duration::from_millis(milliseconds),
             expiration: at(100),
         };
         let (asked, done) = (Duration::from_millis(50_400), Some(Duration::from_millis(50_900)));
-        let means = Means::EndOfDomain;
-        let end = Revocation { means, scope: Scope::Domain("shop"), asked, done };
-        assert_eq!(end.hits(&token("shop", 49_000)), Hit::Yes);
-        assert_eq!(end.hits(&token("shop", 50_000)), Hit::Perhaps);
-        assert_eq!(end.hits(&token("shop", 51_000)), Hit::No);
-        assert_eq!(end.hits(&token("vault", 49_000)), Hit::No);
+        let end = |subject: Option<&str>| Revocation {
+            means: Means::EndOfDomain,
+            scope: Scope::Issued("shop", subject.map(str::to_owned)),
+            asked,
+            done,
+        };
+        for subject in [None, Some("ada")] {
+            assert_eq!(end(subject).hits(&token("shop", 49_000)), Hit::Yes);
+            assert_eq!(end(subject).hits(&token("shop", 50_000)), Hit::Perhaps);
+            assert_eq!(end(subject).hits(&token("shop", 51_000)), Hit::No);
+            assert_eq!(end(subject).hits(&token("vault", 49_000)), Hit::No);
+        }
+        assert_eq!(end(Some("bob")).hits(&token("shop", 49_000)), Hit::No);
     }
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::book::{Kind, Means, Scope};
 use super::edges::Edge;
 use super::passage::Mode;
 use super::plan::{Deed, What};
-use super::scene::{Scene, count};
+use super::pool::Specimen;
+use super::scene::Scene;
 use super::{SHOP, VAULT};
 use crate::load::{command, published, since_epoch};
 use crate::{Failure, Issuer};
@@ -124,8 +125,7 @@ impl Director {
         command(&self.data, &["keys", "rotate", domain, "--compromised"]).await?;
         let left = published(&self.data, domain).await?;
         self.scene.published(&left, since_epoch());
-        let withdrawn: Vec<String> =
-            before.into_iter().filter(|key| !left.contains(key)).collect();
+        let withdrawn: Vec<String> = before.into_iter().filter(|key| !left.contains(key)).collect();
         if let Some(revocation) = self.scene.book().revocations.get_mut(number) {
             revocation.scope = Scope::Keys(withdrawn.clone());
         }
@@ -134,27 +134,39 @@ impl Director {
         Ok(())
     }
 
-    async fn end_sessions(&self, _domain: &'static str) -> Result<(), Failure> {
+    async fn end_sessions(&self, domain: &'static str) -> Result<(), Failure> {
+        let number = self.scene.revoke(Means::EndOfDomain, Scope::Issued(domain, None));
+        let asked = since_epoch();
+        command(&self.data, &["domain", "end-sessions", domain]).await?;
+        self.scene.is_revoked(number);
+        let is_hit =
+            |token: &Specimen| token.domain == domain && token.issued.as_secs() < asked.as_secs();
+        self.scene.pool.revoke_all(is_hit, since_epoch());
         Ok(())
     }
 
-    /// Rotates the keys of the domains in turns.
+    /// Rotates the keys of the domains in turns, each time as soon as every edge holds the next one, or
+    /// at the bound that the issuer has published.
     ///
     /// # Errors
-    /// When the command fails otherwise than by the rule of rotation.
+    /// When the command fails.
     pub(super) async fn rotate(self, period: Duration) -> Result<(), Failure> {
         for domain in [SHOP, VAULT].into_iter().cycle() {
             sleep(period).await;
-            match command(&self.data, &["keys", "rotate", domain]).await {
-                Ok(_) => self.scene.book().rotations.push((since_epoch(), domain)),
-                Err(refusal) if refusal.to_string().contains("not known everywhere yet") => {
-                    count(&self.scene.counts.refused_rotations);
-                }
-                Err(failure) => return Err(failure),
+            let (scene, data) = (Arc::clone(&self.scene), Arc::clone(&self.data));
+            let rotate = move || {
+                let words = ["keys", "rotate", domain, "--wait"];
+                data.postern_until(&words, || scene.has_ended())
+            };
+            let rotated = spawn_blocking(rotate);
+            if !rotated.await.map_err(Failure::while_doing("a rotation"))?? {
+                break;
             }
+            self.scene.book().rotations.push((since_epoch(), domain));
             self.scene.published(&published(&self.data, domain).await?, since_epoch());
         }
-        Ok(())
+        // The run is over, and its end ends this.
+        std::future::pending().await
     }
 
     /// Sees to it that nothing ends that nobody has ended.

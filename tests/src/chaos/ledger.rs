@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::book::{Asked, Answer, Book, Hit, Manner, Means, TokenFacts};
+use super::book::{Answer, Asked, Book, Hit, Manner, Means, TokenFacts};
 
 /// What is said so shortly before and after an expiry is not judged.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
@@ -47,14 +47,8 @@ pub(super) enum Expected {
 
 impl Class {
     /// Those for which only one answer is right.
-    pub(super) const JUDGED: [Self; 6] = [
-        Self::Valid,
-        Self::Forged,
-        Self::Abroad,
-        Self::Expired,
-        Self::Revoked,
-        Self::WithdrawnKey,
-    ];
+    pub(super) const JUDGED: [Self; 6] =
+        [Self::Valid, Self::Forged, Self::Abroad, Self::Expired, Self::Revoked, Self::WithdrawnKey];
 
     pub(super) fn expected(self) -> Expected {
         match self {
@@ -129,8 +123,7 @@ impl Book {
     }
 
     fn judge_one(&self, asked: &Asked) -> Judged {
-        let (sent, answered) =
-            (self.class(asked, asked.sent), self.class(asked, asked.answered()));
+        let (sent, answered) = (self.class(asked, asked.sent), self.class(asked, asked.answered()));
         // A revocation that became binding on the way does not: it was not yet when it was sent.
         let class = if sent == answered { sent } else { Class::Changed };
         let judgement = match (class.expected(), &asked.answer) {
@@ -209,12 +202,16 @@ impl Book {
     /// An edge may say that it does not know enough only where that is so: cut off for so long that its
     /// list is stale, or started anew or put to another time while it is.
     fn excuse(&self, asked: &Asked) -> Judgement {
-        let patience =
-            self.limits.max_stale.saturating_sub(self.limits.max_age).saturating_sub(TROUBLE_MARGIN);
+        let patience = self
+            .limits
+            .max_stale
+            .saturating_sub(self.limits.max_age)
+            .saturating_sub(TROUBLE_MARGIN);
         let is_lost = self.troubles.iter().filter(|trouble| trouble.is_of(asked.edge));
-        let mut is_lost = is_lost.filter(|trouble| trouble.kind.keeps_in_the_dark()).filter(|dark| {
-            asked.answered() >= dark.since && asked.sent <= dark.end().saturating_add(RECOVERY)
-        });
+        let mut is_lost =
+            is_lost.filter(|trouble| trouble.kind.keeps_in_the_dark()).filter(|dark| {
+                asked.answered() >= dark.since && asked.sent <= dark.end().saturating_add(RECOVERY)
+            });
         let excused = is_lost.any(|dark| {
             let lasted = asked.answered().min(dark.end()).saturating_sub(dark.since);
             lasted >= patience || self.began_anew(asked.edge, dark.since, dark.end())

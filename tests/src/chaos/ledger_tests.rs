@@ -11,13 +11,19 @@ fn at(seconds: u64) -> Duration {
 fn book() -> Book {
     let token = TokenFacts {
         domain: "shop",
+        subject: "ada".to_owned(),
         session: 7,
         key_id: "a".to_owned(),
         issued: at(100),
         expiration: at(200),
     };
     Book {
-        limits: Limits { learning: at(10), learning_keys: at(7), max_age: at(5), max_stale: at(20) },
+        limits: Limits {
+            learning: at(10),
+            learning_keys: at(7),
+            max_age: at(5),
+            max_stale: at(20),
+        },
         edges: vec![EdgeFacts { name: "envoy", allowed_skew: at(0) }],
         tokens: vec![token],
         keys: [("a".to_owned(), at(50))].into(),

@@ -81,8 +81,7 @@ async fn run_on(options: &Options, storage: Storage) -> Result<Report, Failure> 
     let random = Arc::new(Random::new(options.seed));
     let plan = plan::plan(options, known.limits.max_stale, &random);
     let (stage, server) = Stage::open(options, (storage, &known), &random).await?;
-    let mut book =
-        Book { limits: known.limits, edges: known.edges.clone(), ..Book::default() };
+    let mut book = Book { limits: known.limits, edges: known.edges.clone(), ..Book::default() };
     book.shifts = known.shifts.iter().map(|(edge, seconds)| shift(*edge, *seconds)).collect();
     let scene = Arc::new(Scene::new(random, book)?);
     for domain in [SHOP, VAULT] {

@@ -85,7 +85,9 @@ impl Options {
             ("--seconds", Ok(seconds @ 30..=86_400)) => {
                 self.duration = Duration::from_secs(seconds);
             }
-            ("--seconds", _) => return Err(format!("`--seconds` wants 30 to 86400, not `{value}`")),
+            ("--seconds", _) => {
+                return Err(format!("`--seconds` wants 30 to 86400, not `{value}`"));
+            }
             ("--seed", Ok(seed)) => self.seed = seed,
             ("--seed", _) => return Err(format!("`--seed` wants a number, not `{value}`")),
             ("--storage", _) => {
@@ -121,7 +123,9 @@ mod tests {
         assert_eq!(options.storages, [Storage::Aws]);
         assert_eq!(options.report, Some("/tmp/x".into()));
         assert_eq!(parse("").unwrap().storages.len(), 2);
-        for wrong in ["--seconds 3", "--seconds", "--seed x", "--storage s3", "--report", "--minutes 1", "3"] {
+        for wrong in
+            ["--seconds 3", "--seconds", "--seed x", "--storage s3", "--report", "--minutes 1", "3"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

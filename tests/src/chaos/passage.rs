@@ -245,7 +245,8 @@ mod tests {
         for _ in 0..200 {
             let mut body = "AbcA.defA".to_owned();
             flip(&mut body, &random);
-            let changed: Vec<usize> = (0..9).filter(|at| body[*at..=*at] != "AbcA.defA"[*at..=*at]).collect();
+            let changed: Vec<usize> =
+                (0..9).filter(|at| body[*at..=*at] != "AbcA.defA"[*at..=*at]).collect();
             assert_eq!(changed.len(), 1, "{body}");
             assert!(changed[0] < 8);
         }
@@ -259,7 +260,9 @@ mod tests {
         let random = Arc::new(Random::new(1));
         let passage = Passage::open(Ipv4Addr::LOCALHOST, target, random).await.unwrap();
         let client = Client::new(Protocol::Http1, passage.address());
-        let ask = async |path: &str| client.send(Request::get(path)).await.map(|got| (got.status, got.body));
+        let ask = async |path: &str| {
+            client.send(Request::get(path)).await.map(|got| (got.status, got.body))
+        };
         let genuine = r#"{"keys":[]}"#.to_owned();
         assert_eq!(ask("/shop/edge/keys").await.unwrap(), (200, genuine.clone()));
         for (mode, is_told) in [(Mode::Flip, 200), (Mode::Truncate, 200), (Mode::Freeze, 304)] {

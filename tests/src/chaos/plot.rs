@@ -35,7 +35,8 @@ pub(super) fn draw(report: &Report) -> String {
     let lanes = lanes(report);
     let height = lanes.iter().map(|lane| lane.height()).sum();
     troubles(&mut canvas, &panels.next("What was done", height), &lanes);
-    let last = panels.next("Revocations: seconds to the last accept, where the issuer was in reach", 190.0);
+    let last = panels
+        .next("Revocations: seconds to the last accept, where the issuer was in reach", 190.0);
     revocations(&mut canvas, &last, report);
     let bottom = last.top + last.height;
     axis(&mut canvas, &last, span);
@@ -116,7 +117,14 @@ fn requests(canvas: &mut Canvas, panel: &Panel, seconds: &[Second]) {
 fn latencies(canvas: &mut Canvas, panel: &Panel, seconds: &[Second]) {
     const DECADES: f64 = 5.0;
     title(canvas, panel);
-    for (decade, label) in [(0.0, "0.1 ms"), (1.0, "1 ms"), (2.0, "10 ms"), (3.0, "0.1 s"), (4.0, "1 s"), (5.0, "10 s")] {
+    for (decade, label) in [
+        (0.0, "0.1 ms"),
+        (1.0, "1 ms"),
+        (2.0, "10 ms"),
+        (3.0, "0.1 s"),
+        (4.0, "1 s"),
+        (5.0, "10 s"),
+    ] {
         gridline(canvas, panel, decade / DECADES, label);
     }
     let height = |time: Duration| {
@@ -200,7 +208,12 @@ fn lanes(report: &Report) -> Vec<Lane> {
     }
     for (at, domain) in &book.rotations {
         let at = second(*at);
-        at_the_issuer.push(Bar { since: at, until: at, name: format!("rotation ({domain})"), row: 0 });
+        at_the_issuer.push(Bar {
+            since: at,
+            until: at,
+            name: format!("rotation ({domain})"),
+            row: 0,
+        });
     }
     let mut lanes = vec![Lane::new("issuer", INK, at_the_issuer, span)];
     for (number, (edge, colour)) in book.edges.iter().zip(EDGES).enumerate() {

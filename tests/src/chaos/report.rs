@@ -72,7 +72,6 @@ pub struct Report {
     latencies: Latencies,
     logins: u64,
     refreshes: u64,
-    refused_rotations: u64,
 }
 
 /// How soon revocations were seen, somewhere.
@@ -105,7 +104,6 @@ impl Report {
             latencies: Latencies::of(&mut times),
             logins: get(&counts.logins),
             refreshes: get(&counts.refreshes),
-            refused_rotations: get(&counts.refused_rotations),
             figures,
             book,
             plan,
@@ -151,7 +149,10 @@ impl Report {
         let token = self.book.tokens.get(asked.token);
         let told = token.map_or_else(String::new, |token| {
             let age = asked.sent.saturating_sub(token.issued).as_secs_f64();
-            format!("{} token {} of key {}, {age:.1} s old", token.domain, asked.token, token.key_id)
+            format!(
+                "{} token {} of key {}, {age:.1} s old",
+                token.domain, asked.token, token.key_id
+            )
         });
         let revocations = self.book.revocations.iter().filter_map(|revocation| {
             let hit = token.is_some_and(|token| revocation.hits(token) != super::book::Hit::No);
@@ -330,7 +331,6 @@ impl Report {
             "down": self.count(Judgement::Down),
             "latency_ms": latency,
             "rotations": self.book.rotations.len(),
-            "rotations_put_off": self.refused_rotations,
             "logins": self.logins,
             "refreshes": self.refreshes,
             "revocations": spread(self.spread(|_, _| true)),
@@ -342,7 +342,8 @@ impl Report {
     }
 
     fn to_csv(&self) -> String {
-        let mut csv = "second,edge,token,presented,class,verdict,milliseconds,judgement\n".to_owned();
+        let mut csv =
+            "second,edge,token,presented,class,verdict,milliseconds,judgement\n".to_owned();
         for (asked, judged) in self.book.requests.iter().zip(&self.judged) {
             let manner = match asked.manner {
                 Manner::AsItIs => "as it is",
@@ -435,17 +436,15 @@ impl Report {
     fn issuer(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "\nissuer: {} logins, {} refreshes, {} rotations ({} put off)",
+            "\nissuer: {} logins, {} refreshes, {} rotations",
             self.logins,
             self.refreshes,
             self.book.rotations.len(),
-            self.refused_rotations,
         )?;
         for (edge, figures) in self.figures.edges.iter().enumerate() {
             write!(formatter, "{}:", self.edge_name(edge))?;
             for ((matter, status), count) in &figures.answers {
-                let status =
-                    if *status == 0 { "no answer".to_owned() } else { status.to_string() };
+                let status = if *status == 0 { "no answer".to_owned() } else { status.to_string() };
                 write!(formatter, " {} {status} {count},", matter.name())?;
             }
             let tampered: u64 = figures.tampered.values().sum();

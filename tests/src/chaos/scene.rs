@@ -24,8 +24,6 @@ pub(super) struct Scene {
 pub(super) struct Counts {
     pub(super) logins: AtomicU64,
     pub(super) refreshes: AtomicU64,
-    /// Rotations that the issuer's own rule has put off.
-    pub(super) refused_rotations: AtomicU64,
     /// Times without an answer of the issuer.
     pub(super) unanswered: AtomicU64,
 }
@@ -70,8 +68,14 @@ impl Scene {
             || Some((text(&claims, "sub")?, text(&header, "kid")?, time("iat")?, time("exp")?));
         let (subject, key_id, issued, expiration) =
             read().ok_or_else(|| Failure::new("the issuer's token lacks a claim"))?;
-        let facts =
-            TokenFacts { domain, session, key_id: key_id.clone(), issued, expiration };
+        let facts = TokenFacts {
+            domain,
+            subject: subject.clone(),
+            session,
+            key_id: key_id.clone(),
+            issued,
+            expiration,
+        };
         let mut book = self.book();
         let number = book.tokens.len();
         book.tokens.push(facts);

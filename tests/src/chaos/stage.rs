@@ -27,6 +27,9 @@ const LEARNING: Duration = Duration::from_secs(10);
 /// The same for keys: their age, and a wait and a fetch besides.
 const LEARNING_KEYS: Duration = Duration::from_secs(MAX_AGE + 2);
 
+/// Where the Worker takes pushes.
+const WORKER_PUSHES: &str = "/.well-known/postern/push";
+
 /// The running programs; they end when this is dropped, the edges first.
 pub(super) struct Stage {
     pub(super) edges: Vec<Arc<Edge>>,
@@ -112,10 +115,15 @@ impl Stage {
         random: &Arc<Random>,
     ) -> Result<(), Failure> {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let [gate_a, admin_a, gate_b, admin_b, worker_port, node_port] = free_ports::<6>()?;
+        let push = format!("http://127.0.0.1:{worker_port}{WORKER_PUSHES}");
         let orders = known.edges.iter().map(|edge| {
             Ok(Orders {
                 policy: policy(&server.url(), edge, &known.limits),
-                credential: enrol(&self.data, edge.name, &server.url())?,
+                credential: {
+                    let push = (edge.name == "worker").then_some(push.as_str());
+                    enrol(&self.data, edge.name, &server.url(), push)?
+                },
                 issuer: local(server.port()),
                 random: Arc::clone(random),
             })
@@ -126,8 +134,6 @@ impl Stage {
         let networks = [(); 2].map(|()| self.network());
         let [first_network, second_network] = networks;
         let (first_network, second_network) = (first_network?, second_network?);
-        let ports = free_ports::<6>()?;
-        let [gate_a, admin_a, gate_b, admin_b, worker_port, node_port] = ports;
         let upstream = local(self._upstream.port());
         let (first, second, worker, node) = tokio::try_join!(
             EnvoyEdge::start("envoy-a", first_network, [gate_a, admin_a], first),
@@ -178,7 +184,7 @@ async fn issuer(
 
 fn populate(data: &Issuer, options: &Options) -> Result<(), Failure> {
     let lifetime = if options.is_short() { "15" } else { "30" };
-    for (domain, algorithm) in [(SHOP, "ES256"), (VAULT, "ES256")] {
+    for (domain, algorithm) in [(SHOP, "ES256"), (VAULT, "HS256")] {
         let age = MAX_AGE.to_string();
         let options =
             ["--alg", algorithm, "--token-lifetime", lifetime, "--jwks-max-age", age.as_str()];
@@ -188,33 +194,43 @@ fn populate(data: &Issuer, options: &Options) -> Result<(), Failure> {
 }
 
 /// What `postern edge enrol` prints once.
-fn enrol(_data: &Issuer, _name: &str, _url: &str) -> Result<Option<String>, Failure> {
-    Ok(None)
+fn enrol(data: &Issuer, name: &str, url: &str, push: Option<&str>) -> Result<String, Failure> {
+    let mut words = vec!["edge", "enrol", name, "--domain", SHOP, "--domain", VAULT];
+    words.extend(["--issuer-url", url]);
+    if let Some(push) = push {
+        words.extend(["--push-url", push]);
+    }
+    let credential = data.postern(&words, "")?;
+    Ok(credential.trim().to_owned())
 }
 
 /// One policy for all kinds of edges; Envoy's needs the names of clusters, which the others pass over.
 fn policy(issuer: &str, edge: &EdgeFacts, limits: &Limits) -> Value {
-    let provider = |domain: &str| {
+    let age = format!("{}s", limits.max_age.as_secs());
+    let provider = |domain: &str, algorithm: &str| {
         json!({
             "issuer": format!("{issuer}/{domain}"),
             "audiences": [domain],
+            "algorithms": [algorithm],
             "clock_skew_seconds": edge.allowed_skew.as_secs(),
-            "remote_jwks": {
-                "http_uri": {
-                    "uri": format!("{issuer}/{domain}/.well-known/jwks.json"),
-                    "cluster": "issuer",
-                    "timeout": "2s",
-                },
-                "cache_duration": format!("{}s", limits.max_age.as_secs()),
+            "edge_keys": {
+                "http_uri": { "cluster": "issuer", "timeout": "2s" },
+                "cache_duration": age,
                 "retry_policy": {
                     "retry_back_off": { "base_interval": "0.2s", "max_interval": "1s" },
                 },
+            },
+            "status_list": {
+                "cluster": "issuer",
+                "timeout": "2s",
+                "max_age": age,
+                "max_stale": format!("{}s", limits.max_stale.as_secs()),
             },
             "claim_to_headers": [{ "header_name": "x-user-id", "claim_name": "sub" }],
         })
     };
     json!({
-        "providers": { SHOP: provider(SHOP), VAULT: provider(VAULT) },
+        "providers": { SHOP: provider(SHOP, "ES256"), VAULT: provider(VAULT, "HS256") },
         "rules": [
             { "match": { "path": API }, "requires": { "provider_name": SHOP } },
             { "match": { "path": VAULT_API }, "requires": { "provider_name": VAULT } },

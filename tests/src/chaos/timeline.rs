@@ -50,7 +50,12 @@ pub(super) struct Second {
 }
 
 /// All seconds from a start on, by the time when requests were sent.
-pub(super) fn seconds(book: &Book, judged: &[Judged], start: Duration, took: Duration) -> Vec<Second> {
+pub(super) fn seconds(
+    book: &Book,
+    judged: &[Judged],
+    start: Duration,
+    took: Duration,
+) -> Vec<Second> {
     let count = usize::try_from(took.as_secs()).unwrap_or_default();
     let mut looks = vec![BTreeMap::<Look, u32>::new(); count];
     let mut times = vec![Vec::new(); count];

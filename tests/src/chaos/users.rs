@@ -144,6 +144,14 @@ impl User {
                 self.scene.is_revoked(number);
                 Ok(Outcome::UserGone)
             }
+            (Means::EndOfUser, _) => {
+                let scope = Scope::Issued(self.domain, Some(token.subject.clone()));
+                let number = self.scene.revoke(means, scope);
+                command(&self.data, &["user", "end-sessions", self.domain, name]).await?;
+                self.scene.is_revoked(number);
+                self.scene.pool.revoke(token, since_epoch());
+                Ok(Outcome::Ended)
+            }
             (Means::Reuse, Some((old, _))) => {
                 let number = self.revoking(means, session, token);
                 self.use_again(old, number).await

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::Options;
 use super::knowledge::Knowledge;
 use super::{API, AUDIT, PASSWORD, SHOP, USERNAME, VAULT, VAULT_DOMAIN};
-use super::Options;
 use crate::load::{published, since_epoch};
 use crate::{Envoy, EnvoyConfig, Failure, Issuer, LogLevel, Upstream};
 

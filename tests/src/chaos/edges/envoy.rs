@@ -71,19 +71,21 @@ impl EnvoyEdge {
             (PORTS.issuer, passage.address()),
             (PORTS.upstream, SocketAddr::from((front, upstream.port()))),
         ];
-        let config = configuration(&places, &orders.policy, orders.credential.as_deref())?;
+        let config = configuration(&places, &orders.policy, &orders.credential)?;
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
         std::fs::write(folder.path().join("envoy.yaml"), config.text())
             .map_err(Failure::while_doing("writing a configuration"))?;
         let clock = ShiftedClock::new()?;
         let process = begin(network.as_ref(), &folder, &clock, 0)?;
-        let mut envoy =
-            Self { process, admin, clock, epoch: 0, folder, _upstream: Some(upstream) };
+        let mut envoy = Self { process, admin, clock, epoch: 0, folder, _upstream: Some(upstream) };
         envoy.ready().await?;
         Ok(Edge::new((name, gate), passage, Program::Envoy(envoy), network))
     }
 
-    pub(super) async fn kill_and_start(&mut self, network: Option<&Network>) -> Result<(), Failure> {
+    pub(super) async fn kill_and_start(
+        &mut self,
+        network: Option<&Network>,
+    ) -> Result<(), Failure> {
         self.process.kill();
         self.epoch = 0;
         self.process = begin(network, &self.folder, &self.clock, 0)?;
@@ -162,7 +164,7 @@ fn is_live(info: &Value, epoch: u32) -> bool {
 fn configuration(
     places: &[(u16, SocketAddr)],
     policy: &Value,
-    credential: Option<&str>,
+    credential: &str,
 ) -> Result<EnvoyConfig, Failure> {
     let mut config = EnvoyConfig::published()?.policy(policy)?;
     let mark = |port: u16| format!("{{ address: 127.0.0.1, port_value: {port} }}");
@@ -174,10 +176,7 @@ fn configuration(
         let place = format!("{{ address: {}, port_value: {} }}", place.ip(), place.port());
         config = config.replace(&format!("<{port}>"), &place)?;
     }
-    match credential {
-        Some(credential) => with_credential(config, credential),
-        None => Ok(config),
-    }
+    with_credential(config, credential)
 }
 
 /// The credential as an environment variable of the filter's machine.

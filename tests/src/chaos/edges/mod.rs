@@ -47,7 +47,7 @@ pub(super) enum Program {
 pub(super) struct Orders {
     pub(super) policy: Value,
     /// The JSON of its credential.
-    pub(super) credential: Option<String>,
+    pub(super) credential: String,
     pub(super) issuer: SocketAddr,
     pub(super) random: Arc<Random>,
 }

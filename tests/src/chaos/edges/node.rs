@@ -28,15 +28,12 @@ pub(in super::super) struct NodeEdge {
 impl NodeEdge {
     pub(in super::super) async fn start(port: u16, orders: Orders) -> Result<Edge, Failure> {
         let passage = Passage::open(Ipv4Addr::LOCALHOST, orders.issuer, orders.random).await?;
-        let credential = orders.credential.as_deref().map(serde_json::from_str::<Value>);
-        let credential =
-            credential.transpose().map_err(Failure::while_doing("an edge's credential"))?;
         let setting = json!({
             "package": npm_package()?,
             "port": port,
             "policy": orders.policy,
             "issuer": format!("http://{}", passage.address()),
-            "edges": credential.map(|credential| json!([credential])),
+            "edge": orders.credential,
         });
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Node"))?;
         let clock = ShiftedClock::new()?;

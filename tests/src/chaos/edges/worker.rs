@@ -29,7 +29,7 @@ impl WorkerEdge {
         let Orders { policy, credential, issuer, random } = orders;
         let passage = Passage::open(Ipv4Addr::LOCALHOST, issuer, random).await?;
         let ways = (passage.address(), upstream);
-        let secrets: Vec<_> = credential.into_iter().map(|text| (CREDENTIAL, text)).collect();
+        let secrets = vec![(CREDENTIAL, credential)];
         let worker = Worker::start_between(port, &policy, ways, &secrets).await?;
         let edge = Self { worker, port, policy, ways, secrets };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
