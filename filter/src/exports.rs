@@ -44,6 +44,14 @@ extern "C" fn proxy_on_delete(context_id: u32) {
     with(|plugins| plugins.delete(context_id));
 }
 
+/// The virtual machine runs. What is wrong with what it was given is told with the configuration, which
+/// the proxy then rejects by name.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_vm_start(_context_id: u32, _configuration_size: usize) -> u32 {
+    with(Plugins::start);
+    u32::from(true)
+}
+
 /// Returning false makes the proxy reject the configuration.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(context_id: u32, _configuration_size: usize) -> u32 {

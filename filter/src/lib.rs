@@ -6,8 +6,10 @@
 //!
 //! - [`exports`] are the callbacks that the proxy makes,
 //! - [`plugins`] finds whose they are,
-//! - [`plugin`] is one policy in one worker thread: it fetches on ticks, and wakes requests that wait,
+//! - [`plugin`] is one policy in one worker thread,
+//! - [`post`] what it does there: it fetches on ticks, and wakes requests that wait,
 //! - [`station`] is its gate, and the requests before it.
+//! - [`credentials`] is who the edge is to its issuers.
 //! - [`key_exchange`] lets one thread fetch what all need.
 //! - [`metrics`] tells the proxy's statistics what happened.
 //! - [`signatures`] is the proxy's own cryptography.
@@ -16,6 +18,7 @@
 //!   every header into an allocation of its own; and it traps where the proxy refuses a call.
 //! - `entropy` is the source of randomness that there is none.
 
+mod credentials;
 #[cfg(target_arch = "wasm32")]
 mod entropy;
 mod exports;
@@ -24,5 +27,6 @@ mod key_exchange;
 mod metrics;
 mod plugin;
 mod plugins;
+mod post;
 mod signatures;
 mod station;

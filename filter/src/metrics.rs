@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     told: Counters,
     generations: BTreeMap<usize, u64>,
     measured: Option<Duration>,
+    /// Whether a list has been fetched: of policies without, there is nothing to measure.
+    has_lists: bool,
 }
 
 impl Metrics {
@@ -35,6 +37,7 @@ impl Metrics {
             told: Counters::default(),
             generations: BTreeMap::new(),
             measured: None,
+            has_lists: false,
         }
     }
 
@@ -48,6 +51,9 @@ impl Metrics {
         for (name, now, before) in [
             ("allowed", counters.allowed, told.allowed),
             ("would_deny", counters.would_deny, told.would_deny),
+            ("bundles_refused", counters.bundles_refused, told.bundles_refused),
+            ("lists_refused", counters.lists_refused, told.lists_refused),
+            ("stale_status", counters.stale_status, told.stale_status),
             ("cache.hits", counters.cache.hits, told.cache.hits),
             ("cache.misses", counters.cache.misses, told.cache.misses),
             ("cache.evictions", counters.cache.evictions, told.cache.evictions),
@@ -67,10 +73,16 @@ impl Metrics {
         }
     }
 
-    /// Counts the end of a fetch.
-    pub(crate) fn count_fetch(&mut self, provider: usize, is_good: bool) {
-        let end = if is_good { "fetch.successes" } else { "fetch.failures" };
-        self.count(&self.of_provider(provider, end), 1);
+    /// Counts the end of a fetch, of keys or of a status list.
+    pub(crate) fn count_fetch(&mut self, provider: usize, is_list: bool, is_good: bool) {
+        let what = if is_list { "status_list.fetch" } else { "fetch" };
+        let end = if is_good { "successes" } else { "failures" };
+        self.count(&self.of_provider(provider, &format!("{what}.{end}")), 1);
+    }
+
+    /// Notes that a provider has status lists.
+    pub(crate) fn expect_lists(&mut self) {
+        self.has_lists = true;
     }
 
     /// Notes how often a provider's keys have changed.
@@ -83,7 +95,7 @@ impl Metrics {
     /// Sets the gauges, now and then.
     pub(crate) fn measure(&mut self, gate: &Gate, now: Duration) {
         let lately = |then: Duration| now.abs_diff(then) < MEASURE_EVERY;
-        if self.generations.is_empty() || self.measured.is_some_and(lately) {
+        if (self.generations.is_empty() && !self.has_lists) || self.measured.is_some_and(lately) {
             return;
         }
         self.measured = Some(now);
@@ -93,6 +105,12 @@ impl Metrics {
                 let age = now.saturating_sub(confirmed).as_secs();
                 self.record(&self.of_provider(provider, "keys.age_seconds"), age);
             }
+        }
+        for provider in 0..self.providers.len() {
+            let Some((number, confirmed)) = gate.keys().status_lists(provider) else { continue };
+            let age = now.saturating_sub(confirmed).as_secs();
+            self.record(&self.of_provider(provider, "status_lists.number"), number as u64);
+            self.record(&self.of_provider(provider, "status_lists.age_seconds"), age);
         }
     }
 

@@ -4,12 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::{exports::Action, plugin::Plugin};
+use crate::{
+    credentials::{self, Credentials},
+    exports::Action,
+    plugin::Plugin,
+};
 
 /// All of them, and whose requests are whose.
-#[derive(Default)]
 pub(crate) struct Plugins {
     by_id: BTreeMap<u32, Plugin>,
+    /// What the machine was given to show to issuers.
+    credentials: Credentials,
     /// The requests that were announced and whose headers are still to come, and their plugins. Mostly
     /// one; but what the proxy has put off, it does in between, and that may be other requests.
     announced: Vec<(u32, u32)>,
@@ -17,7 +22,19 @@ pub(crate) struct Plugins {
     requests: BTreeMap<u32, u32>,
 }
 
+impl Default for Plugins {
+    fn default() -> Self {
+        let (by_id, announced, requests) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { by_id, credentials: Ok(Vec::new()), announced, requests }
+    }
+}
+
 impl Plugins {
+    /// The machine has started.
+    pub(crate) fn start(&mut self) {
+        self.credentials = credentials::read();
+    }
+
     pub(crate) fn create(&mut self, context_id: u32, parent_context_id: u32) {
         if parent_context_id == 0 {
             self.by_id.insert(context_id, Plugin::new(context_id));
@@ -40,7 +57,8 @@ impl Plugins {
     }
 
     pub(crate) fn configure(&mut self, context_id: u32) -> bool {
-        self.by_id.get_mut(&context_id).is_some_and(Plugin::configure)
+        let plugin = self.by_id.get_mut(&context_id);
+        plugin.is_some_and(|plugin| plugin.configure(&self.credentials))
     }
 
     pub(crate) fn tick(&mut self, context_id: u32) {

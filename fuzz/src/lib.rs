@@ -1,6 +1,7 @@
 //! What is held true of anything that a stranger may send. Each function takes what libFuzzer
 //! made up, and panics where the core broke a promise.
 
+mod edge;
 mod forgery;
 mod gate;
 mod signed;
@@ -8,7 +9,7 @@ mod signed;
 use postern_verify::{JwkSet, KeyKinds, MAX_TOKEN_BYTES, Policy, UnverifiedToken};
 
 use crate::signed::Signed;
-pub use crate::{forgery::Forgery, gate::Visit};
+pub use crate::{edge::edge, forgery::Forgery, gate::Visit};
 
 /// A token is accepted only if it is, to the letter, one that was signed.
 ///

@@ -257,7 +257,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "authorization")]
     pub(crate) token_header: HeaderName,
     /// Origin of a web page that may log in here, refresh and log out, such as
-    /// `https://app.example.com`; may be given more than once. Key sets are open to all pages.
+    /// `https://app.example.com`; may be given more than once. Key sets and status lists
+    /// are open to all pages.
     #[arg(long, env = "POSTERN_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allow_origin: Vec<Origin>,
     /// Address and port of a second listener, which answers `/metrics` for Prometheus. It asks for no

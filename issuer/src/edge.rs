@@ -24,7 +24,7 @@ pub(crate) use self::{
 };
 pub use self::{
     name::{EdgeName, EdgeNameError},
-    push::{EdgePush, Versions},
+    push::EdgePush,
     push_url::{PushUrl, PushUrlError},
     standing::{EdgeStanding, EdgeState},
 };

@@ -52,7 +52,7 @@ pub use crate::{
     dynamodb::{DynamoDb, create_table},
     edge::{
         Contact, Edge, EdgeId, EdgeKey, EdgeName, EdgeNameError, EdgePush, EdgeStanding, EdgeState,
-        PushUrl, PushUrlError, Versions,
+        PushUrl, PushUrlError,
     },
     failed_logins::LoginFailures,
     http::router,

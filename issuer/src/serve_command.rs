@@ -36,7 +36,7 @@ pub(crate) async fn run(ports: Ports, settings: Serve) -> Outcome {
         beside.spawn(serve(metrics, metrics_router(Arc::clone(&issuer)), pending()));
     }
     print(&started)?;
-    match EdgePush::new(issuer, Vec::new()) {
+    match EdgePush::new(issuer) {
         Ok(push) => {
             beside.spawn(async {
                 push.run().await;

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -107,6 +108,14 @@ impl Server {
         assert_eq!(status, 200, "{body}");
         let body: Value = serde_json::from_str(&body).unwrap();
         body["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The claims of the first status list.
+    fn status_list(&self) -> Value {
+        let (status, list) = self.send("GET /shop/status-lists/0 HTTP/1.1", "");
+        assert_eq!(status, 200, "{list}");
+        let claims = Base64UrlUnpadded::decode_vec(list.split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice(&claims).unwrap()
     }
 
     fn with_token(&self, request: &str, token: &str) -> u16 {
@@ -387,6 +396,42 @@ fn serves_and_follows_what_other_processes_do() {
         assert_eq!(server.with_token("GET /auth", token), 403);
         assert_eq!(server.with_token("GET /refresh", token), 401);
     }
+}
+
+#[test]
+fn sessions_of_a_user_and_of_a_domain_are_ended_and_lists_say_so() {
+    let (_folder, data) = data();
+    let server = Server::start(&data, &["--issuer-url", "https://auth.example.com"]);
+    succeed(&data, &["domain", "create", "shop", "--alg", "EdDSA"], "");
+    succeed(&data, &["user", "create", "shop", "ada"], PASSWORD);
+    for (arguments, told, member) in [
+        (
+            &["user", "end-sessions", "shop", "ada"][..],
+            "ended all sessions of user `ada` in domain `shop`\n",
+            "subjects",
+        ),
+        (&["domain", "end-sessions", "shop"], "ended all sessions of domain `shop`\n", "all"),
+    ] {
+        let token = server.login();
+        let before = server.status_list();
+        assert!(before["postern_not_before"][member].is_null());
+        assert_eq!(succeed(&data, arguments, ""), told);
+        assert_eq!(server.with_token("GET /auth", &token), 403);
+        assert_eq!(server.with_token("GET /refresh", &token), 401);
+        // Within the same second, perhaps.
+        assert_eq!(server.with_token("GET /refresh", &server.login()), 200);
+        std::thread::sleep(Duration::from_millis(300));
+        let after = server.status_list();
+        assert!(!after["postern_not_before"][member].is_null());
+        assert_eq!(after["sub"], "https://auth.example.com/shop/status-lists/0");
+    }
+    fail(
+        &data,
+        &["user", "end-sessions", "shop", "eve"],
+        "",
+        "unknown user `eve` in domain `shop`",
+    );
+    fail(&data, &["domain", "end-sessions", "blog"], "", "unknown domain `blog`");
 }
 
 #[test]

@@ -34,6 +34,23 @@ impl LogLevel {
     }
 }
 
+/// How an Envoy is started.
+struct Start<'a> {
+    workers: u8,
+    level: LogLevel,
+    variables: &'a [(&'a str, &'a str)],
+    /// What it has to take over from the process before it, if there is one, is found by this number;
+    /// and how many processes there were before.
+    line: Option<(u32, u32)>,
+}
+
+impl Default for Start<'_> {
+    fn default() -> Self {
+        // What the filter logs at any level must not hold a token.
+        Self { workers: 2, level: LogLevel::Debug, variables: &[], line: None }
+    }
+}
+
 /// A running Envoy, until it is dropped.
 #[derive(Debug)]
 pub struct Envoy {
@@ -50,8 +67,31 @@ impl Envoy {
     /// When it is missing, ends (a bad configuration), or is not ready within 30 s. The message
     /// holds the end of its log.
     pub async fn start(config: &EnvoyConfig) -> Result<Self, Failure> {
-        // What the filter logs at any level must not hold a token.
-        Self::start_as(config, 2, LogLevel::Debug).await
+        Self::start_as(config, &Start::default()).await
+    }
+
+    /// The same, as an edge that has this credential in its environment.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_as_edge(config: &EnvoyConfig, credential: &str) -> Result<Self, Failure> {
+        let variables = &[("POSTERN_EDGE", credential)];
+        Self::start_as(config, &Start { variables, ..Start::default() }).await
+    }
+
+    /// The same, as the process of this number in a line of which each takes over from the one before
+    /// (hot restart): that one serves its connections for a second and ends after three.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_in_line(
+        config: &EnvoyConfig,
+        credential: &str,
+        number: u32,
+    ) -> Result<Self, Failure> {
+        let (variables, line) =
+            (&[("POSTERN_EDGE", credential)], Some((std::process::id(), number)));
+        Self::start_as(config, &Start { variables, line, ..Start::default() }).await
     }
 
     /// The same, with another number of worker threads than two.
@@ -59,7 +99,7 @@ impl Envoy {
     /// # Errors
     /// As [`Envoy::start`].
     pub async fn start_with_workers(config: &EnvoyConfig, workers: u8) -> Result<Self, Failure> {
-        Self::start_as(config, workers, LogLevel::Debug).await
+        Self::start_as(config, &Start { workers, ..Start::default() }).await
     }
 
     /// The same, with another level for what the filter logs.
@@ -67,16 +107,27 @@ impl Envoy {
     /// # Errors
     /// As [`Envoy::start`].
     pub async fn start_logging(config: &EnvoyConfig, level: LogLevel) -> Result<Self, Failure> {
-        Self::start_as(config, 2, level).await
+        Self::start_as(config, &Start { level, ..Start::default() }).await
     }
 
-    async fn start_as(config: &EnvoyConfig, workers: u8, level: LogLevel) -> Result<Self, Failure> {
+    async fn start_as(config: &EnvoyConfig, start: &Start<'_>) -> Result<Self, Failure> {
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
         let admin_file = folder.path().join("admin-address");
         let mut command = command(config, &folder)?;
-        command.args(["--concurrency", &workers.to_string(), "--log-level", "warning"]);
-        command.args(["--component-log-level", level.of_the_filter(), "--admin-address-path"]);
-        command.arg(&admin_file);
+        command.args(["--concurrency", &start.workers.to_string(), "--log-level", "warning"]);
+        command.args(["--component-log-level", start.level.of_the_filter()]);
+        command.arg("--admin-address-path").arg(&admin_file).envs(start.variables.iter().copied());
+        match start.line {
+            Some((id, number)) => {
+                command.args(["--base-id", &id.to_string(), "--drain-time-s", "1"]);
+                command.args(["--restart-epoch", &number.to_string()]);
+                command.args(["--parent-shutdown-time-s", "3"]);
+            }
+            // Without hot restart there is no shared memory for which two Envoys could fight.
+            None => {
+                command.arg("--disable-hot-restart");
+            }
+        }
         let log = folder.path().join("envoy.log");
         let mut process = Process::start("envoy", &mut command, &log)?;
         let (gate, admin) = match ready(&mut process, &admin_file).await {
@@ -94,7 +145,7 @@ impl Envoy {
     pub fn validate(config: &EnvoyConfig) -> Result<(bool, String), Failure> {
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
         let output = command(config, &folder)?
-            .args(["--mode", "validate"])
+            .args(["--disable-hot-restart", "--mode", "validate"])
             .output()
             .map_err(Failure::while_doing("envoy --mode validate"))?;
         let said = [output.stdout, output.stderr].concat();
@@ -150,8 +201,7 @@ fn command(config: &EnvoyConfig, folder: &TempDir) -> Result<Command, Failure> {
         path
     };
     let mut command = Command::new(envoy_program()?);
-    // Without hot restart there is no shared memory for which two Envoys could fight.
-    command.current_dir(workspace_root()).arg("--disable-hot-restart").arg("-c").arg(path);
+    command.current_dir(workspace_root()).arg("-c").arg(path);
     Ok(command)
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn ship(workspace: &Workspace) -> Result<(), Failure> {
 
 /// What the filter's module exports: its memory, the version of the interface, and the callbacks that
 /// it uses. Envoy makes each callback that is exported, for every request.
-const EXPORTS: [&str; 10] = [
+const EXPORTS: [&str; 11] = [
     "memory",
     "proxy_abi_version_0_2_1",
     "proxy_on_configure",
@@ -45,7 +45,12 @@ const EXPORTS: [&str; 10] = [
     "proxy_on_request_headers",
     "proxy_on_request_trailers",
     "proxy_on_tick",
+    "proxy_on_vm_start",
 ];
+
+/// What the filter's module imports of WASI: the variables of its virtual machine, and nothing else.
+const WASI: [&str; 2] =
+    ["wasi_snapshot_preview1.environ_get", "wasi_snapshot_preview1.environ_sizes_get"];
 
 /// What Rust's Wasm uses of what came after the first version of Wasm, all of it long supported.
 pub(crate) const WASM_FEATURES: [&str; 6] = [
@@ -139,6 +144,11 @@ pub(crate) fn check_size(module: &Path, max_kib: u64) -> Result<(), Failure> {
         return Err(Failure::new(format!("`{name}` has {kib} KiB, at most {max_kib}")));
     }
     Ok(())
+}
+
+/// Whether the filter's module may import this.
+pub(crate) fn is_filter_import(import: &str) -> bool {
+    import.starts_with("env.proxy_") || WASI.contains(&import)
 }
 
 /// Holds a Wasm module to the imports that its hosts have.

@@ -8,7 +8,7 @@ use crate::setup::CXX;
 use crate::steps::{Failure, execute, step};
 use crate::workspace::Workspace;
 
-const TARGETS: [&str; 4] = ["token", "jwk_set", "policy", "decide"];
+const TARGETS: [&str; 5] = ["token", "jwk_set", "policy", "decide", "edge"];
 const SECONDS_EACH: u32 = 6;
 
 /// Builds and runs the targets, unless something that they need is missing.

@@ -108,7 +108,7 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<(), Failure
     let worker = javascript::worker(workspace)?;
     step("Checking what the Wasm modules import, and the size of the filter", || {
         build::check_size(&wasm, MAX_FILTER_KIB)?;
-        build::check_imports(&wasm, |import| import.starts_with("env.proxy_"))?;
+        build::check_imports(&wasm, build::is_filter_import)?;
         build::check_exports(&wasm)?;
         // Whoever embeds the core has nothing to supply: no clock, no randomness, no I/O.
         build::check_imports(&core, |_| false)

@@ -28,6 +28,7 @@ pub(crate) enum MapType {
 #[repr(u32)]
 pub(crate) enum BufferType {
     HttpCallResponseBody = 4,
+    VmConfiguration = 6,
     PluginConfiguration = 7,
 }
 

@@ -1,10 +1,12 @@
 //! The calls to the proxy, in our terms.
 //!
-//! - [`abi`] is the proxy-wasm interface itself.
+//! - [`abi`] is the proxy-wasm interface itself,
+//! - [`environment`] what else the host has: the variables of the virtual machine.
 //! - [`pairs`] is how it writes lists of fields,
 //! - [`protobuf`] the messages that some of its functions take.
 
 mod abi;
+mod environment;
 pub(crate) mod pairs;
 mod protobuf;
 
@@ -12,14 +14,20 @@ use std::time::Duration;
 
 use postern_verify::{Answer, Fetch, Forward, Request};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use self::abi::{BufferType, MapType, MetricType};
-pub(crate) use self::abi::{Bytes, LogLevel, Refused};
+pub(crate) use self::{
+    abi::{Bytes, LogLevel, Refused},
+    environment::variable,
+};
 
 /// What properties of ours begin with; the host puts `wasm.` before it.
 const PREFIX: &str = "postern.";
-/// The most that a policy may have.
+/// The most that a policy may have,
 const MAX_POLICY_BYTES: usize = 64 << 20;
+/// and the configuration of the virtual machine.
+const MAX_VM_CONFIGURATION_BYTES: usize = 1 << 20;
 
 /// Time since the Unix epoch; `None` where the clock cannot be read. There is no time to assume in
 /// its stead: at any, some expired token would pass.
@@ -35,6 +43,12 @@ pub(crate) fn log(level: LogLevel, message: &str) {
 /// The policy.
 pub(crate) fn plugin_configuration() -> Bytes {
     abi::buffer(BufferType::PluginConfiguration, MAX_POLICY_BYTES).unwrap_or_default()
+}
+
+/// The configuration of the virtual machine. It may be a secret.
+pub(crate) fn vm_configuration() -> Zeroizing<Bytes> {
+    let bytes = abi::buffer(BufferType::VmConfiguration, MAX_VM_CONFIGURATION_BYTES);
+    Zeroizing::new(bytes.unwrap_or_default())
 }
 
 /// Whether `signature` is that of `message` by the key of this DER, as the proxy says; `None` where
@@ -232,6 +246,8 @@ pub(crate) fn dispatch(fetch: &Fetch, if_none_match: Option<&[u8]>) -> Result<u3
         ("accept", fetch.accept.as_bytes()),
     ];
     headers.extend(if_none_match.map(|etag| ("if-none-match", etag)));
+    let authorization = fetch.authorization.as_ref().map(|words| words.as_bytes());
+    headers.extend(authorization.map(|words| ("authorization", words)));
     let cluster = source.cluster.as_deref().unwrap_or_default();
     let timeout = u32::try_from(source.timeout.as_millis()).unwrap_or(u32::MAX);
     abi::http_call(cluster, &pairs::write(&headers), &pairs::write(&[]), timeout)

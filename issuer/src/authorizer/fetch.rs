@@ -6,11 +6,11 @@ use axum::{
     body::{Body, Bytes},
     http::{
         HeaderMap, HeaderValue, Request, Uri,
-        header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, IF_NONE_MATCH},
+        header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, ETAG, IF_NONE_MATCH},
     },
 };
 use http_body_util::{BodyExt, Limited};
-use postern_verify::{Fetch, Fetched, Gate, HttpUri, KeyUpdate, MAX_JWK_SET_BYTES, Policy};
+use postern_verify::{Fetch, Fetched, Gate, HttpUri, KeyUpdate, Policy};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{log, settings::SettingsError};
@@ -109,7 +109,8 @@ async fn answer(client: &HttpClient, fetch: &Fetch) -> Option<Answer> {
     let response = client.request(request(fetch)?).await.ok()?;
     let (parts, body) = response.into_parts();
     // One more, so that the core can tell that it is too long.
-    let body = Limited::new(body, MAX_JWK_SET_BYTES + 1).collect().await.ok()?.to_bytes();
+    let body =
+        Limited::new(body, fetch.max_bytes.saturating_add(1)).collect().await.ok()?.to_bytes();
     Some(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
 }
 
@@ -122,6 +123,11 @@ fn request(fetch: &Fetch) -> Option<Request<Body>> {
     headers.insert(ACCEPT, HeaderValue::from_static(fetch.accept));
     if let Some(etag) = &fetch.if_none_match {
         headers.insert(IF_NONE_MATCH, HeaderValue::from_bytes(etag).ok()?);
+    }
+    if let Some(authorization) = &fetch.authorization {
+        let mut value = HeaderValue::from_str(authorization).ok()?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
     }
     Some(request)
 }

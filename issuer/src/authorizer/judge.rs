@@ -9,7 +9,7 @@ use super::{
     answer::{self, Caller, Form},
     asked::{Asked, Kind},
     log,
-    settings::{ResponseKind, Settings},
+    settings::{ResponseKind, Settings, SettingsError},
 };
 use crate::lambda::EventError;
 
@@ -24,6 +24,8 @@ pub enum AuthorizerError {
     },
     /// The keys to check the token with are not there. API Gateway answers 500.
     KeysUnavailable,
+    /// Whether the token has been revoked cannot be told. API Gateway answers 500.
+    StatusUnavailable,
     /// The event is malformed. API Gateway answers 500.
     Event(EventError),
     /// The policy asks for what a `TOKEN` event does not tell. API Gateway answers 500.
@@ -35,6 +37,7 @@ impl fmt::Display for AuthorizerError {
         match self {
             Self::Unauthorized { .. } => formatter.write_str("Unauthorized"),
             Self::KeysUnavailable => formatter.write_str("keys_unavailable"),
+            Self::StatusUnavailable => formatter.write_str("status_unavailable"),
             Self::Event(error) => error.fmt(formatter),
             Self::PolicyNeedsRequest => formatter.write_str(
                 "the policy asks for header fields or the query, which a `TOKEN` event does not \
@@ -81,19 +84,24 @@ pub struct Judge {
 
 impl Judge {
     /// The gate of these settings; `seed` spreads its fetches in time.
-    #[must_use]
-    pub fn new(settings: Settings, seed: u64) -> Self {
-        let Settings { policy, token_header, response, domain } = settings;
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::Policy`] where the policy has `edge_keys` that no enrolment covers.
+    pub fn new(settings: Settings, seed: u64) -> Result<Self, SettingsError> {
+        let Settings { policy, edges, token_header, response, domain } = settings;
         let rests_on_token_alone = policy.rests_on_token_alone();
         let fitting = if rests_on_token_alone { ResponseKind::Simple } else { ResponseKind::Iam };
-        Self {
+        let asks_for_fields = policy.asks_for_fields();
+        let gate = Gate::new(policy).with_jitter_seed(seed).with_edges(edges);
+        Ok(Self {
             rests_on_token_alone,
-            asks_for_fields: policy.asks_for_fields(),
-            gate: Gate::new(policy).with_jitter_seed(seed),
+            asks_for_fields,
+            gate: gate.map_err(SettingsError::Policy)?,
             token_header,
             response: response.unwrap_or(fitting),
             domain,
-        }
+        })
     }
 
     /// The gate, to bring it keys.
@@ -171,6 +179,7 @@ impl Judge {
         let code = denied.denial.code();
         match denied.denial {
             Denial::KeysUnavailable { .. } => Err(AuthorizerError::KeysUnavailable),
+            Denial::StatusUnavailable { .. } => Err(AuthorizerError::StatusUnavailable),
             ref denial if denial.status() == 401 => Err(AuthorizerError::Unauthorized { code }),
             _ => {
                 let provider = provider.map(str::to_owned);

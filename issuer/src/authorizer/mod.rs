@@ -45,7 +45,7 @@ impl Authorizer {
     pub fn new(settings: Settings, now: fn() -> Duration) -> Result<Self, SettingsError> {
         let seed = u64::try_from(now().as_nanos() & u128::from(u64::MAX)).unwrap_or_default();
         let fetcher = Fetcher::new(settings.policy())?;
-        Ok(Self { judge: Judge::new(settings, seed), fetcher, now })
+        Ok(Self { judge: Judge::new(settings, seed)?, fetcher, now })
     }
 
     /// Fetches the keys that are due, as many as come within two seconds. What fails is told to

@@ -1,7 +1,7 @@
 //! What the authorizer is set up with.
 
 use axum::http::HeaderName;
-use postern_verify::{Policy, PolicyError};
+use postern_verify::{CredentialError, EdgeCredential, Policy, PolicyError};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,12 +14,15 @@ const ISSUER_URL: &str = "POSTERN_ISSUER_URL";
 const DOMAIN: &str = "POSTERN_DOMAIN";
 const AUDIENCE: &str = "POSTERN_AUDIENCE";
 const TOKEN_HEADER: &str = "POSTERN_TOKEN_HEADER";
+const EDGE: &str = "POSTERN_EDGE";
 const RESPONSE: &str = "POSTERN_RESPONSE";
 
 /// The policy, and how events are read and answered.
 #[derive(Debug)]
 pub struct Settings {
     pub(super) policy: Policy,
+    /// What the edge has from its enrolments.
+    pub(super) edges: Vec<EdgeCredential>,
     /// The header whose value a `TOKEN` event has.
     pub(super) token_header: String,
     pub(super) response: Option<ResponseKind>,
@@ -50,6 +53,9 @@ pub enum SettingsError {
     /// The policy is refused.
     #[error("`POSTERN_POLICY`: {0}")]
     Policy(PolicyError),
+    /// What is to be from an enrolment is not.
+    #[error("`POSTERN_EDGE`: {0}")]
+    Edge(CredentialError),
     /// The URL of the issuer is refused.
     #[error("`POSTERN_ISSUER_URL`: {0}")]
     IssuerUrl(IssuerUrlError),
@@ -90,6 +96,9 @@ impl Settings {
             Some("iam") => Some(ResponseKind::Iam),
             Some(_) => return Err(SettingsError::Response),
         };
+        let edges = variable(EDGE).map(zeroize::Zeroizing::new);
+        let edges = edges.map(|text| EdgeCredential::parse_all(text.as_bytes())).transpose();
+        let edges = edges.map_err(SettingsError::Edge)?.unwrap_or_default();
         if let Some(document) = variable(POLICY) {
             if let Some(name) =
                 [ISSUER_URL, DOMAIN, AUDIENCE].into_iter().find(|name| variable(name).is_some())
@@ -97,7 +106,7 @@ impl Settings {
                 return Err(SettingsError::BesidePolicy(name));
             }
             let policy = Policy::parse(document.as_bytes()).map_err(SettingsError::Policy)?;
-            return Ok(Self { policy, token_header, response, domain: None });
+            return Ok(Self { policy, edges, token_header, response, domain: None });
         }
         let needed = |name| variable(name).ok_or(SettingsError::Missing(name));
         let url: IssuerUrl = needed(ISSUER_URL)?.parse().map_err(SettingsError::IssuerUrl)?;
@@ -106,7 +115,7 @@ impl Settings {
         let audience = variable(AUDIENCE).unwrap_or_else(|| domain.to_string());
         let document = policy(&url, &domain, &audience, &token_header).to_string();
         let policy = Policy::parse(document.as_bytes()).map_err(SettingsError::Policy)?;
-        Ok(Self { policy, token_header, response, domain: Some(domain.to_string()) })
+        Ok(Self { policy, edges, token_header, response, domain: Some(domain.to_string()) })
     }
 
     /// The policy.

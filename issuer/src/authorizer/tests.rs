@@ -42,7 +42,7 @@ impl Scene {
 
     fn without_keys(variables: &[(&str, &str)]) -> Self {
         let key_set = KeySet::generate(SigningAlgorithm::EdDsa, Timestamp(NOW)).unwrap();
-        Self { judge: Judge::new(settings(variables).unwrap(), 0), key_set }
+        Self { judge: Judge::new(settings(variables).unwrap(), 0).unwrap(), key_set }
     }
 
     fn token(&self, changes: &Value) -> String {

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use axum::{
     body::Body,
     http::{HeaderValue, Method, Request, StatusCode, header::AUTHORIZATION},
@@ -38,29 +37,17 @@ const LIMIT: Duration = Duration::from_secs(2);
 const TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 const LIFETIME_SECONDS: u64 = 60;
 
-/// What edges may want to know of a domain: a number that changes when it does.
-#[async_trait]
-pub trait Versions: Send + Sync {
-    /// The number now; nothing for an unknown domain.
-    async fn version(&self, domain: &DomainName) -> Result<Option<u64>, Failure>;
-}
-
-/// The key set that a domain publishes.
-#[async_trait]
-impl Versions for Issuer {
-    async fn version(&self, domain: &DomainName) -> Result<Option<u64>, Failure> {
-        self.generation(domain).await
-    }
-}
+/// What edges want to know of a domain, as numbers that change with it: the generation of its key set,
+/// and the version of its status lists.
+type Versions = (Option<u64>, u64);
 
 /// What pokes the edges of an issuer.
 pub struct EdgePush {
     issuer: Arc<Issuer>,
     client: HttpClient,
-    watched: Vec<Arc<dyn Versions>>,
     edges: Vec<Edge>,
     edges_read_at: Option<Instant>,
-    known: HashMap<DomainName, Vec<Option<u64>>>,
+    known: HashMap<DomainName, Versions>,
     pending: HashMap<EdgeId, BTreeSet<DomainName>>,
     under_way: HashMap<EdgeId, JoinHandle<()>>,
 }
@@ -81,17 +68,15 @@ enum Tried {
 }
 
 impl EdgePush {
-    /// For the edges of `issuer`, when its keys change, or what else is `watched`.
+    /// For the edges of `issuer`, when its keys or its status lists change.
     ///
     /// # Errors
     ///
     /// When the system has no certificates to trust.
-    pub fn new(issuer: Arc<Issuer>, watched: Vec<Arc<dyn Versions>>) -> std::io::Result<Self> {
-        let keys: Arc<dyn Versions> = issuer.clone();
+    pub fn new(issuer: Arc<Issuer>) -> std::io::Result<Self> {
         Ok(Self {
             issuer,
             client: http_client()?,
-            watched: [vec![keys], watched].concat(),
             edges: Vec::new(),
             edges_read_at: None,
             known: HashMap::new(),
@@ -123,10 +108,9 @@ impl EdgePush {
         let domains: BTreeSet<_> =
             self.edges.iter().flat_map(|edge| &edge.domains).cloned().collect();
         for domain in domains {
-            let mut versions = Vec::with_capacity(self.watched.len());
-            for watched in &self.watched {
-                versions.push(watched.version(&domain).await?);
-            }
+            let issuer = &self.issuer;
+            let versions: Versions =
+                (issuer.generation(&domain).await?, issuer.status_version(&domain).await?);
             if self.known.get(&domain) == Some(&versions) {
                 continue;
             }

@@ -38,7 +38,7 @@ impl Issuer {
             return Ok(None);
         };
         let now = self.ports.clock.now();
-        state.learn(&*self.ports.store, &domain, now).await?;
+        state.learn(&*self.ports.store, &domain, now, read_at).await?;
         let issuer = self.url.of_domain(&name);
         state.publish(&issuer, &key_set.current, now, read_at).await.map(Some)
     }

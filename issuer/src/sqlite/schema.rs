@@ -122,3 +122,56 @@ pub(super) fn probe_reading(connection: &Connection) -> Result<(), StoreError> {
     connection.query_row("SELECT count(*) FROM domains", [], |_| Ok(()))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        session::EndReason,
+        sqlite::{connect, sessions, status},
+    };
+
+    /// A file as version 2 left it, with a session that goes on.
+    const BEFORE_STATUS: &str = "
+INSERT INTO domains VALUES ('shop', 'k', 'api', 300, 3600, 300, 0, 1);
+INSERT INTO users VALUES ('u1', 'shop', 'ada', 'hash', 0, NULL);
+INSERT INTO sessions VALUES ('s1', 'shop', 'u1', 'ada', 5, 3605, NULL, NULL,
+    zeroblob(32), NULL, 5, zeroblob(32));
+PRAGMA user_version = 2;
+";
+
+    #[test]
+    fn sessions_of_before_there_were_status_lists_go_on_without_a_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect(&folder.path().join("postern.db")).unwrap();
+        for step in [TABLES, LEAST_GENERATION, BEFORE_STATUS] {
+            connection.execute_batch(step).unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        assert_eq!(version(&connection).unwrap(), VERSION);
+        let (shop, ada) = ("shop".parse().unwrap(), "ada".parse().unwrap());
+        let session = sessions::find(&connection, &shop, &ada, "s1").unwrap().unwrap();
+        assert_eq!((session.status, session.ended), (None, None));
+        assert_eq!(status::lists(&connection, &shop).unwrap(), 0);
+        assert!(sessions::end(&connection, "s1", EndReason::Logout, Timestamp(9)).unwrap());
+        assert_eq!(status::revoked_since(&connection, &shop, 0, Timestamp(0)).unwrap(), []);
+        status::allocate(&connection, &shop).unwrap();
+        assert_eq!(status::lists(&connection, &shop).unwrap(), 1);
+        migrate(&mut connection).unwrap();
+    }
+
+    /// However many sessions there are, those that were not revoked are not looked at.
+    #[test]
+    fn revocations_are_found_by_their_index_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect(&folder.path().join("postern.db")).unwrap();
+        migrate(&mut connection).unwrap();
+        let query = format!("EXPLAIN QUERY PLAN {}", status::REVOKED_SINCE);
+        let plan: String = connection
+            .query_row(&query, rusqlite::params!["shop", 0, 7], |row| row.get(3))
+            .unwrap();
+        assert!(plan.contains("SEARCH sessions USING COVERING INDEX revocations"), "{plan}");
+        assert!(plan.contains("domain=? AND status_list=? AND ended_at>?"), "{plan}");
+    }
+}

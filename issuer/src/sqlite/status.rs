@@ -13,6 +13,10 @@ use crate::{
 /// The subject that stands for all users of the domain; no user has an empty id.
 const ALL: &str = "";
 
+/// Answered from the index of revocations alone.
+pub(super) const REVOKED_SINCE: &str = "SELECT status_index, ended_at FROM sessions
+     WHERE domain = ?1 AND status_list = ?2 AND ended_at >= ?3";
+
 pub(super) fn allocate(
     connection: &Connection,
     domain: &DomainName,
@@ -39,10 +43,7 @@ pub(super) fn revoked_since(
     list: u32,
     since: Timestamp,
 ) -> Result<Vec<(u32, Timestamp)>, StoreError> {
-    // The condition lets SQLite answer from the index of revocations alone.
-    let query = "SELECT status_index, ended_at FROM sessions
-         WHERE domain = ?1 AND status_list = ?2 AND ended_at >= ?3 AND ended_at IS NOT NULL";
-    let mut statement = connection.prepare_cached(query)?;
+    let mut statement = connection.prepare_cached(REVOKED_SINCE)?;
     let revoked = statement
         .query_map(params![domain.as_str(), list, to_column(since.0)], |row| {
             Ok((row.get(0)?, Timestamp(from_column(row.get(1)?))))

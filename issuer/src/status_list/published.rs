@@ -27,8 +27,8 @@ use crate::{
 
 /// However often someone asks, the store is asked no more often than this.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How far back the store is asked again, in seconds: by so much the clocks of processes may differ,
-/// and so long may a write take from when it read the time.
+/// How far back the store is asked again, in seconds: so much may the clocks of those who revoke
+/// differ, and what passes between reading one and the commit.
 const OVERLAP_SECONDS: u64 = 120;
 /// A list is signed anew once in each of these, counted from 1970.
 const PERIOD_SECONDS: u64 = 100;
@@ -48,8 +48,9 @@ pub(crate) struct State {
     not_before: NotBefore,
     /// The latest revocation.
     revoked_at: Timestamp,
-    /// Whether the store has been asked for everything.
-    is_complete: bool,
+    /// What the clocks of those who revoke showed at least, and when that was known; nothing as long
+    /// as nothing is revoked.
+    clocks: Option<(Timestamp, Instant)>,
     /// What was learnt and is not signed yet.
     is_changed: bool,
     signed: Option<Signed>,
@@ -71,7 +72,7 @@ impl PublishedList {
             bits: BitList::new(),
             not_before: NotBefore::default(),
             revoked_at: Timestamp::default(),
-            is_complete: false,
+            clocks: None,
             is_changed: false,
             signed: None,
         };
@@ -97,20 +98,24 @@ impl State {
         store: &dyn Store,
         domain: &Domain,
         now: Timestamp,
+        read_at: Instant,
     ) -> Result<(), StoreError> {
         let token_end = domain.settings.token_lifetime.saturating_add(SKEW_ALLOWANCE_SECONDS);
         let horizon = before(now, token_end);
         let (revoked, not_before) = try_join!(
-            store.revoked_since(&domain.name, self.number, self.revoked_since(now)),
+            store.revoked_since(&domain.name, self.number, self.revoked_since(read_at)),
             store.not_before(&domain.name, self.raised_since(now).max(horizon)),
         )?;
-        for (index, at) in revoked {
+        let latest = revoked.iter().map(|(_, at)| *at).max();
+        for (index, _) in revoked {
             self.is_changed |= self.bits.set(index)?;
-            self.revoked_at = self.revoked_at.max(at);
+        }
+        if let Some(latest) = latest.filter(|latest| self.revoked_at < *latest) {
+            self.revoked_at = latest;
+            self.clocks = Some((latest.min(now), read_at));
         }
         self.is_changed |= self.not_before.raise(not_before);
         self.not_before.forget_subjects_before(horizon);
-        self.is_complete = true;
         Ok(())
     }
 
@@ -154,14 +159,13 @@ impl State {
         self.signed.as_ref().map_or(changed_at, |signed| changed_at.max(signed.issued_at))
     }
 
-    /// Neither a clock that is ahead, of this process or of another one that revoked, hides what
-    /// those revoke whose clocks are right.
-    fn revoked_since(&self, now: Timestamp) -> Timestamp {
-        if self.is_complete {
-            before(self.revoked_at.min(now), OVERLAP_SECONDS)
-        } else {
-            Timestamp::default()
-        }
+    /// By the clocks of those who revoke, as far as they are known: that of this process may be
+    /// ahead, and one of theirs may have been.
+    fn revoked_since(&self, read_at: Instant) -> Timestamp {
+        self.clocks.map_or_else(Timestamp::default, |(time, known_at)| {
+            let passed = read_at.duration_since(known_at).as_secs();
+            before(time.plus(passed), OVERLAP_SECONDS)
+        })
     }
 
     fn raised_since(&self, now: Timestamp) -> Timestamp {

@@ -96,7 +96,7 @@ fn judge(file: &Value, case: &Value) -> Option<Judge> {
         Value::String(document) => document.clone(),
         _ => document,
     };
-    let mut judge = Judge::new(settings(&document).unwrap(), 0);
+    let mut judge = Judge::new(settings(&document).unwrap(), 0).unwrap();
     fetch_keys(judge.gate_mut(), file, case);
     Some(judge)
 }

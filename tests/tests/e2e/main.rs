@@ -13,6 +13,7 @@
 )]
 
 mod browser;
+mod edge_gate;
 mod envoy;
 mod issuer;
 mod local_gate;

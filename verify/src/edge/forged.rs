@@ -161,3 +161,8 @@ pub(crate) fn secret_keys(key_id: &str, byte: u8) -> Value {
         {"kty": "oct", "alg": "HS256", "use": "sig", "kid": key_id, "k": encode([byte; 32])},
     ]})
 }
+
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16).unwrap()).collect();
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
+}

@@ -108,5 +108,5 @@ fn point(x: &str, y: &str) -> Option<Vec<u8>> {
 /// RFC 7638 §3. The coordinates hold nothing that JSON would escape: they have been decoded.
 pub(super) fn thumbprint(x: &str, y: &str) -> String {
     let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    base64url::encode(&Sha256::digest(members))
+    base64url::encode(Sha256::digest(members))
 }

@@ -43,9 +43,12 @@ fn a_credential_does_not_show_its_keys() {
     }
 }
 
+/// What is done to a good credential.
+type Change = &'static dyn Fn(&mut Value);
+
 #[test]
 fn a_credential_that_does_not_fit_names_the_member() {
-    let cases: [(&str, &dyn Fn(&mut Value)); 22] = [
+    let cases: [(&str, Change); 22] = [
         ("edge", &|edge| edge["edge"] = "AAEC".into()),
         ("edge", &|edge| edge["edge"] = "AAECAwQFBgcICQoLDA0ODw==".into()),
         ("name", &|edge| edge["name"] = 7.into()),
@@ -97,15 +100,10 @@ fn a_credential_that_does_not_fit_names_the_member() {
 fn signatures_are_those_of_the_standard() {
     use p256::ecdsa::{Signature, signature::hazmat::PrehashSigner};
     use sha2::{Digest, Sha256};
-    let hex = |text: &str| -> Vec<u8> {
-        (0..text.len() / 2)
-            .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
-            .collect()
-    };
-    let scalar = hex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");
+    let scalar = unhex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");
     let key = SigningKey::from_slice(&scalar).unwrap();
     let signature: Signature = key.sign_prehash(&Sha256::digest("sample")).unwrap();
-    let expected = hex(concat!(
+    let expected = unhex(concat!(
         "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716",
         "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
     ));

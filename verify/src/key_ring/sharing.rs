@@ -15,6 +15,9 @@ impl KeyRing {
     /// knows that there is something new. Of keys that nobody has asked for, none.
     pub fn expect_news(&mut self, key_set: &KeySetId, now: Duration) {
         let now = sane(now);
+        if let Some(uri) = &key_set.status_list {
+            return self.lists.expect_news(key_set.provider, uri, now);
+        }
         let domain = key_set.domain.as_deref().unwrap_or_default();
         let slot = match self.providers.get_mut(key_set.provider) {
             Some(ProviderKeys::Remote(slot)) => Some(&mut **slot),

@@ -1,10 +1,4 @@
-use std::{
-    net::SocketAddr,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-};
+use std::{net::SocketAddr, sync::Mutex};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
@@ -59,8 +53,8 @@ impl World {
         (edge.id, credential["issuer_keys"].clone())
     }
 
-    fn start(&self, watched: Vec<Arc<dyn Versions>>) -> JoinHandle<()> {
-        tokio::spawn(EdgePush::new(Arc::clone(&self.issuer), watched).unwrap().run())
+    fn start(&self) -> JoinHandle<()> {
+        tokio::spawn(EdgePush::new(Arc::clone(&self.issuer)).unwrap().run())
     }
 
     fn pushes(&self) -> Vec<u64> {
@@ -130,7 +124,7 @@ fn part(token: &str, index: usize) -> Value {
 async fn an_edge_is_poked_at_first_and_when_the_keys_of_its_domains_change() {
     let (world, server) = (World::new().await, Server::new("204 No Content").await);
     let (id, issuer_keys) = world.enrol("worker", &["shop", "blog"], &server.url()).await;
-    let task = world.start(Vec::new());
+    let task = world.start();
     server.wait_for(1).await;
     let token = server.token(0);
     let kinds = postern_verify::KeyKinds::PublicOnly;
@@ -152,22 +146,13 @@ async fn an_edge_is_poked_at_first_and_when_the_keys_of_its_domains_change() {
     task.abort();
 }
 
-/// Whatever else is watched, such as status lists.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edge_is_poked_when_what_else_is_watched_changes() {
-    struct Lists(AtomicU64);
-    #[async_trait]
-    impl Versions for Lists {
-        async fn version(&self, domain: &DomainName) -> Result<Option<u64>, Failure> {
-            Ok((domain.as_str() == "blog").then(|| self.0.load(SeqCst)))
-        }
-    }
+async fn an_edge_is_poked_when_a_status_list_changes() {
     let (world, server) = (World::new().await, Server::new("204 No Content").await);
     world.enrol("worker", &["shop", "blog"], &server.url()).await;
-    let lists = Arc::new(Lists(AtomicU64::new(1)));
-    let task = world.start(vec![lists.clone()]);
+    let task = world.start();
     server.wait_for(1).await;
-    lists.0.store(2, SeqCst);
+    world.ports.end_sessions_of_domain(&"blog".parse().unwrap()).await.unwrap();
     server.wait_for(2).await;
     assert_eq!(part(&server.token(1), 1)["issuers"], json!(["https://auth.example.com/blog"]));
     task.abort();
@@ -190,7 +175,7 @@ async fn who_is_out_of_order_holds_nobody_up_and_no_redirect_is_followed() {
     world.enrol("d-broken", &["shop"], &broken.url()).await;
     world.enrol("e-good", &["shop"], &good.url()).await;
     let started = Instant::now();
-    let task = world.start(Vec::new());
+    let task = world.start();
     good.wait_for(1).await;
     assert!(started.elapsed() < Duration::from_secs(2));
     broken.wait_for(TRIES.len()).await;

@@ -83,13 +83,16 @@ impl Fixture {
 
     /// Another process on the same data.
     fn beside(&self) -> Self {
+        self.beside_with(Arc::clone(&self.clock))
+    }
+
+    fn beside_with(&self, clock: Arc<VirtualClock>) -> Self {
         let sqlite = Arc::new(Sqlite::open(self.folder.path()).unwrap());
-        let ports =
-            Ports { store: sqlite.clone(), vault: sqlite, clock: Arc::clone(&self.ports.clock) };
+        let ports = Ports { store: sqlite.clone(), vault: sqlite, clock: clock.clone() };
         let issuer = Arc::new(Issuer::new(ports.clone(), URL.parse().unwrap()));
         let router = router(Arc::clone(&issuer), AUTHORIZATION, &[]);
         let folder = tempfile::tempdir().unwrap();
-        Self { router, issuer, ports, clock: Arc::clone(&self.clock), folder }
+        Self { router, issuer, ports, clock, folder }
     }
 }
 
@@ -238,6 +241,24 @@ async fn what_another_process_does_is_published_within_a_second() {
     sleep(Duration::from_millis(260)).await;
     let not_before = fixture.list().await.claims()["postern_not_before"]["all"].clone();
     assert_eq!(not_before, fixture.now() + 1);
+}
+
+/// One is ahead of the other by as much as clocks that are off by a minute can be.
+#[tokio::test]
+async fn clocks_that_differ_by_two_minutes_hide_nothing() {
+    let fixture = Fixture::new().await;
+    let mut logins = Vec::new();
+    for _ in 0..4 {
+        logins.push(fixture.login("shop").await);
+    }
+    let behind = fixture.beside_with(Arc::new(VirtualClock::at(fixture.now() - 118)));
+    for (token, revoking) in logins.iter().zip([&fixture, &behind, &fixture, &behind]) {
+        revoking.logout(token).await;
+        sleep(PAUSE).await;
+        for publishing in [&fixture, &behind] {
+            assert!(publishing.list().await.revokes(token));
+        }
+    }
 }
 
 #[tokio::test]

@@ -133,8 +133,8 @@ fn there_are_five_parts_of_their_lengths_in_one_spelling() {
     assert_eq!(with(4, &base64url::encode([0; 12])), length);
     assert_eq!(with(1, &base64url::encode([0; 40])), Err(UNDECRYPTABLE));
     assert_eq!(with(3, ""), Err(UNDECRYPTABLE));
-    for index in 0..5 {
-        let padded = format!("{}=", parts[index]);
+    for (index, part) in parts.iter().enumerate() {
+        let padded = format!("{part}=");
         assert_eq!(with(index, &padded), Err("a part is not base64url"), "{index}");
     }
     for wrong in [&parts[..4], &[&parts[..], &["AA"]].concat()[..], &parts[..0]] {

@@ -8,7 +8,7 @@ use super::*;
 use crate::{edge::jwe::Jwe, signature::CoreSignatures};
 
 /// Changes some bytes of a good text.
-fn damage(text: &mut Vec<u8>, changes: &[(usize, u8)]) {
+fn damage(text: &mut [u8], changes: &[(usize, u8)]) {
     for (place, byte) in changes {
         let place = place % text.len();
         text[place] = *byte;

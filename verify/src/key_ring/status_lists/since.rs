@@ -29,6 +29,10 @@ struct Named {
 }
 
 impl Since {
+    pub(super) fn state(&self) -> u64 {
+        self.state
+    }
+
     /// The next list says anew what counts; until then, all goes on counting.
     pub(super) fn doubt(&mut self) {
         self.is_doubtful = true;

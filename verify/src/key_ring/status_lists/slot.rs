@@ -41,6 +41,8 @@ pub(super) struct ListSlot {
     asked: bool,
     /// The list could not be checked for want of its key: with new keys it is fetched again.
     pub(super) awaits_keys: bool,
+    /// The state of its domain's `not_before`: a token that has passed by it is young enough.
+    pub(super) since: u64,
     /// Someone has looked at it since the last fetch began,
     wanted: Cell<bool>,
     /// nobody did between so many fetches before that,
@@ -99,6 +101,7 @@ impl ListSlot {
             next_attempt: Duration::ZERO,
             asked: false,
             awaits_keys: false,
+            since: 0,
             wanted: Cell::new(false),
             idle_polls: 0,
             used: Cell::new(0),
@@ -115,6 +118,11 @@ impl ListSlot {
 
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// When it was last known to be good, if it is in use.
+    pub(super) fn confirmed(&self) -> Option<Duration> {
+        self.held.as_ref().filter(|_| self.is_scheduled()).map(|held| held.confirmed)
     }
 
     pub(super) fn touch(&self, use_number: u64) {
@@ -137,18 +145,19 @@ impl ListSlot {
         Standing::Await
     }
 
-    /// Whether it was tried in vain the last time: who goes by a stale list does not wait for more.
-    pub(super) fn is_failing(&self) -> bool {
-        self.failures > 0
+    /// Whether it was tried in vain lately, and is being tried again: who may go by a stale list does
+    /// not wait for that.
+    pub(super) fn is_failing(&self, now: Duration) -> bool {
+        let soon = now <= self.next_attempt + OVERDUE && !self.clock_went_back(now);
+        self.failures > 0 && (self.is_in_flight(now) || soon)
     }
 
     /// As of key sets: whether nobody has tried to ask for it, since the host slept or nobody looked.
     fn is_lapsed(&self, held: &HeldList, now: Duration) -> bool {
         let end = held.confirmed + held.lifetime;
-        let in_flight = self.is_in_flight(now);
-        let in_time = in_flight && self.in_flight_since.is_some_and(|since| since < end);
-        let failed_lately = self.failures > 0 && (in_flight || now <= self.next_attempt + OVERDUE);
-        now >= end && !in_time && !failed_lately
+        let in_time =
+            self.is_in_flight(now) && self.in_flight_since.is_some_and(|since| since < end);
+        now >= end && !in_time && !self.is_failing(now)
     }
 
     /// Asks for it, where it has to be asked for first. Whether a tick is worth it at once.

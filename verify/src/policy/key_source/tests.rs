@@ -96,6 +96,7 @@ fn inline_bytes_are_the_document_in_base64() {
 fn an_error_names_the_member() {
     let local = |local: Value| json!({"issuer": "i", "local_jwks": local});
     let discovery = |discovery: Value| json!({"issuer": "i", "openid_discovery": discovery});
+    let edge = |edge: Value| json!({"issuer": "i", "edge_keys": edge});
     let both = json!({"issuer": "i", "openid_discovery": {}, "local_jwks": {"inline_string": ""}});
     let domains = |issuer: &str, uri: &str, domains: Value| {
         let remote = json!({"http_uri": {"uri": uri}});
@@ -107,8 +108,26 @@ fn an_error_names_the_member() {
     };
     let by_header = || json!({"from_header": "d"});
     for (provider, expected) in [
-        (json!({"issuer": "i"}), ": it needs one of `local_jwks`, `remote_jwks` and `openid_"),
-        (both, ": it needs one of `local_jwks`, `remote_jwks` and `openid_discovery`"),
+        (json!({"issuer": "i"}), ": it needs one of `local_jwks`, `remote_jwks`, `openid_"),
+        (both, ": it needs one of `local_jwks`, `remote_jwks`, `openid_discovery` and `edge_keys`"),
+        (
+            json!({"issuer": "i", "edge_keys": {}, "local_jwks": {"inline_string": ""}}),
+            ": it needs one of `local_jwks`, `remote_jwks`, `openid_discovery` and `edge_keys`",
+        ),
+        (
+            json!({"dangerous_allow_any_issuer": true, "edge_keys": {}}),
+            ".edge_keys: it is of one issuer, so `issuer` is needed",
+        ),
+        (edge(json!({})), ".edge_keys.http_uri.uri: it must be an absolute URI"),
+        (edge(json!({"cache_duration": "0.5s"})), ".edge_keys.http_uri.uri: it must be"),
+        (
+            edge(json!({"http_uri": {"uri": "https://a/"}, "cache_duration": "0.5s"})),
+            ".edge_keys.cache_duration: `0.5s` is not a duration from `1s`",
+        ),
+        (
+            edge(json!({"dangerous_symmetric_keys": true})),
+            ".edge_keys.dangerous_symmetric_keys: unknown field",
+        ),
         (local(json!({})), ".local_jwks: it needs one of `inline_string` and `inline_bytes`"),
         (
             json!({"issuer": "i", "remote_jwks": {"http_uri": {}}}),
@@ -170,4 +189,26 @@ fn an_error_names_the_member() {
         let error = parse(provider.clone()).unwrap_err();
         assert!(error.starts_with(&format!("providers.p{expected}")), "{provider}: {error}");
     }
+}
+
+#[test]
+fn an_edges_keys_are_beside_the_issuer_and_may_be_secrets_where_an_hmac_is_named() {
+    let edge = |algorithms: Value| {
+        let provider = json!({"issuer": "https://auth.example.com/shop/", "algorithms": algorithms,
+            "edge_keys": {"http_uri": {"cluster": "issuer"}}});
+        let policy = json!({"providers": {"p": provider}, "rules": []}).to_string();
+        let policy = Policy::parse(policy.as_bytes()).unwrap();
+        let (member, place) = policy.http_uris().next().unwrap();
+        assert_eq!(member, "providers.p.edge_keys.http_uri");
+        assert_eq!((&*place.authority, &*place.path), ("auth.example.com", "/shop/edge/keys"));
+        assert_eq!(place.cluster.as_deref(), Some("issuer"));
+        match &policy.providers.first().unwrap().keys {
+            KeySource::Edge(edge) => edge.fetching,
+            other => panic!("{other:?}"),
+        }
+    };
+    let fetching = edge(json!(["ES256"]));
+    assert_eq!(fetching.cache_duration, Duration::from_secs(5));
+    assert_eq!(fetching.key_kinds, KeyKinds::PublicOnly);
+    assert_eq!(edge(json!(["ES256", "HS256"])).key_kinds, KeyKinds::WithSecrets);
 }
