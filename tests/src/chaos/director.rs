@@ -123,8 +123,7 @@ impl Director {
         let before = published(&self.data, domain).await?;
         let number = self.scene.revoke(Means::Withdrawal, Scope::Keys(before.clone()));
         command(&self.data, &["keys", "rotate", domain, "--compromised"]).await?;
-        let left = published(&self.data, domain).await?;
-        self.scene.published(&left, since_epoch());
+        let left = self.scene.look_at_keys(&self.data, domain, since_epoch()).await?;
         let withdrawn: Vec<String> = before.into_iter().filter(|key| !left.contains(key)).collect();
         if let Some(revocation) = self.scene.book().revocations.get_mut(number) {
             revocation.scope = Scope::Keys(withdrawn.clone());
@@ -163,7 +162,7 @@ impl Director {
                 break;
             }
             self.scene.book().rotations.push((since_epoch(), domain));
-            self.scene.published(&published(&self.data, domain).await?, since_epoch());
+            self.scene.look_at_keys(&self.data, domain, since_epoch()).await?;
         }
         // The run is over, and its end ends this.
         std::future::pending().await

@@ -53,7 +53,10 @@ async fn present(
     specimen: &Specimen,
     manner: Manner,
 ) -> Asked {
-    let forge = || scene.forger.forge(&specimen.token, &specimen.key_id, &scene.random);
+    let forge = || {
+        let public = scene.public_key(&specimen.key_id);
+        scene.forger.forge(&specimen.token, (&specimen.key_id, &public), &scene.random)
+    };
     let forged = (manner == Manner::Forged).then(forge);
     let token = forged.as_deref().unwrap_or(&specimen.token);
     let at_home = (specimen.domain == SHOP) != (manner == Manner::Abroad);

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::load::{Random, published, since_epoch};
+use crate::load::{Random, since_epoch};
 use crate::{Failure, Issuer, Protocol};
 use book::Book;
 use director::Director;
@@ -86,7 +86,7 @@ async fn run_on(options: &Options, storage: Storage) -> Result<Report, Failure> 
     let scene = Arc::new(Scene::new(random, book)?);
     for domain in [SHOP, VAULT] {
         // The edges have started after that.
-        scene.published(&published(&stage.data, domain).await?, Duration::ZERO);
+        scene.look_at_keys(&stage.data, domain, Duration::ZERO).await?;
     }
     let users = users(options, &scene, &stage, &server).await?;
     let director = Director {

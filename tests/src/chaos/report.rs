@@ -1,19 +1,19 @@
 //! What a run has shown, in figures, and whether it is good.
 
+mod files;
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use super::book::{Asked, Book, Manner, Means};
+use super::book::{Asked, Book, Hit};
 use super::edges::OwnCounts;
-use super::ledger::{Class, Expected, Judged, Judgement, Reach};
+use super::ledger::{Class, Judged, Judgement, Reach};
 use super::options::Storage;
 use super::passage::Matter;
-use super::plan::{Deed, What};
+use super::plan::Deed;
 use super::scene::Counts;
 use super::stage::Stage;
 use super::{plot, timeline};
@@ -155,7 +155,7 @@ impl Report {
             )
         });
         let revocations = self.book.revocations.iter().filter_map(|revocation| {
-            let hit = token.is_some_and(|token| revocation.hits(token) != super::book::Hit::No);
+            let hit = token.is_some_and(|token| revocation.hits(token) != Hit::No);
             let done = self.since_start(revocation.done?).as_secs_f64();
             hit.then(|| format!(", {} at {done:.1} s", revocation.means.name()))
         });
@@ -281,217 +281,5 @@ impl Report {
             self.book.rotations.len(),
             self.seed,
         )
-    }
-}
-
-impl Report {
-    fn to_json(&self) -> Value {
-        let spread = |spread: Spread| {
-            json!({
-                "seen": spread.seen,
-                "unseen": spread.unseen,
-                "median_seconds": spread.median.as_secs_f64(),
-                "longest_seconds": spread.longest.as_secs_f64(),
-                "longest_on_the_wall_seconds": spread.longest_on_the_wall.as_secs_f64(),
-            })
-        };
-        let rows = self.rows().into_iter().map(|((class, verdict, judgement), counts)| {
-            json!({
-                "class": class.to_string(),
-                "verdict": verdict,
-                "judgement": judgement.name(),
-                "requests": counts.iter().sum::<u64>(),
-            })
-        });
-        let edges = self.figures.edges.iter().enumerate().map(|(edge, figures)| {
-            let by = |(matter, status): &(Matter, u16)| format!("{} {status}", matter.name());
-            let answers = figures.answers.iter().map(|(key, count)| (by(key), (*count).into()));
-            let tampered = figures.tampered.iter();
-            json!({
-                "name": self.edge_name(edge),
-                "answers_of_the_issuer": answers.collect::<serde_json::Map<String, Value>>(),
-                "tampered": tampered
-                    .map(|(matter, count)| (matter.name().to_owned(), (*count).into()))
-                    .collect::<serde_json::Map<String, Value>>(),
-                "bundles_refused": figures.own.bundles_refused,
-                "lists_refused": figures.own.lists_refused,
-                "revocations": spread(self.spread(|_, of| of == edge)),
-            })
-        });
-        let Latencies { median, p99, longest } = self.latencies;
-        let latency = [median, p99, longest].map(|time| time.as_secs_f64() * 1000.0);
-        json!({
-            "storage": self.figures.storage.name(),
-            "seed": self.seed,
-            "seconds": self.figures.took.as_secs_f64(),
-            "requests": self.book.requests.len(),
-            "wrong_denials": self.count(Judgement::WrongDenial),
-            "wrong_accepts": self.count(Judgement::WrongAccept),
-            "unavailable": self.count(Judgement::Unavailable),
-            "down": self.count(Judgement::Down),
-            "latency_ms": latency,
-            "rotations": self.book.rotations.len(),
-            "logins": self.logins,
-            "refreshes": self.refreshes,
-            "revocations": spread(self.spread(|_, _| true)),
-            "edges": edges.collect::<Value>(),
-            "verdicts": rows.collect::<Value>(),
-            "notes": self.figures.notes,
-            "faults": self.faults(),
-        })
-    }
-
-    fn to_csv(&self) -> String {
-        let mut csv =
-            "second,edge,token,presented,class,verdict,milliseconds,judgement\n".to_owned();
-        for (asked, judged) in self.book.requests.iter().zip(&self.judged) {
-            let manner = match asked.manner {
-                Manner::AsItIs => "as it is",
-                Manner::Forged => "forged",
-                Manner::Abroad => "at the other domain",
-            };
-            let class = judged.class.to_string().replace(',', "");
-            let fields = [
-                format!("{:.3}", self.since_start(asked.sent).as_secs_f64()),
-                self.edge_name(asked.edge).to_owned(),
-                asked.token.to_string(),
-                manner.to_owned(),
-                class,
-                asked.answer.name(),
-                format!("{:.3}", asked.took.as_secs_f64() * 1000.0),
-                judged.judgement.name().to_owned(),
-            ];
-            csv.push_str(&fields.join(","));
-            csv.push('\n');
-        }
-        csv
-    }
-
-    fn verdicts(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:<31} {:<24} {:<12}", "class", "verdict", "which is")?;
-        for edge in &self.book.edges {
-            write!(formatter, " {:>8}", edge.name)?;
-        }
-        writeln!(formatter)?;
-        for ((class, verdict, judgement), counts) in self.rows() {
-            let is_free = class.expected() == Expected::Either;
-            let judgement = if is_free && judgement == Judgement::Right {
-                "left out"
-            } else {
-                judgement.name()
-            };
-            write!(formatter, "{:<31} {verdict:<24} {judgement:<12}", class.to_string())?;
-            for count in counts {
-                write!(formatter, " {count:>8}")?;
-            }
-            writeln!(formatter)?;
-        }
-        let seconds = self.figures.took.as_secs().max(1);
-        let requests = u64::try_from(self.book.requests.len()).unwrap_or_default();
-        let Latencies { median, p99, longest } = self.latencies;
-        writeln!(
-            formatter,
-            "in all {requests} requests, {} per second; latency: p50 {median:?}, p99 {p99:?}, \
-             longest {longest:?}",
-            requests / seconds
-        )?;
-        writeln!(
-            formatter,
-            "wrong denials: {}, wrong accepts: {}, unavailable: {}, no answer in a restart: {}",
-            self.count(Judgement::WrongDenial),
-            self.count(Judgement::WrongAccept),
-            self.count(Judgement::Unavailable),
-            self.count(Judgement::Down),
-        )
-    }
-
-    fn revocations(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            formatter,
-            "\n{:<31} {:>6} {:>8} {:>8} {:>8} {:>16}",
-            "last accept after a revocation", "seen", "unseen", "p50", "longest", "with cuts"
-        )?;
-        let mut line = |name: &str, spread: Spread| {
-            let Spread { seen, unseen, median, longest, longest_on_the_wall } = spread;
-            let [median, longest, on_the_wall] =
-                [median, longest, longest_on_the_wall].map(|time| time.as_secs_f64());
-            writeln!(
-                formatter,
-                "{name:<31} {seen:>6} {unseen:>8} {median:>6.2} s {longest:>6.2} s \
-                 {on_the_wall:>14.2} s"
-            )
-        };
-        for (edge, facts) in self.book.edges.iter().enumerate() {
-            line(facts.name, self.spread(|_, of| of == edge))?;
-        }
-        for means in Means::ALL {
-            let is_it = |number: usize| {
-                self.book.revocations.get(number).is_some_and(|this| this.means == means)
-            };
-            line(means.name(), self.spread(|number, _| is_it(number)))?;
-        }
-        Ok(())
-    }
-
-    fn issuer(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            formatter,
-            "\nissuer: {} logins, {} refreshes, {} rotations",
-            self.logins,
-            self.refreshes,
-            self.book.rotations.len(),
-        )?;
-        for (edge, figures) in self.figures.edges.iter().enumerate() {
-            write!(formatter, "{}:", self.edge_name(edge))?;
-            for ((matter, status), count) in &figures.answers {
-                let status = if *status == 0 { "no answer".to_owned() } else { status.to_string() };
-                write!(formatter, " {} {status} {count},", matter.name())?;
-            }
-            let tampered: u64 = figures.tampered.values().sum();
-            writeln!(
-                formatter,
-                " tampered with {tampered}; it has refused {} bundles and {} lists",
-                figures.own.bundles_refused, figures.own.lists_refused
-            )?;
-        }
-        Ok(())
-    }
-
-    fn deeds(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "\nplan:")?;
-        for Deed { at, lasts, what } in &self.plan {
-            let what = match what {
-                What::Trouble(kind, None) => kind.name().to_owned(),
-                What::Trouble(kind, Some(edge)) => {
-                    format!("{} {}", self.edge_name(*edge), kind.name())
-                }
-                What::Withdraw(domain) => format!("keys of {domain} withdrawn"),
-                What::EndSessions(domain) => format!("sessions of {domain} ended"),
-            };
-            write!(formatter, " {:.1}", at.as_secs_f64())?;
-            if !lasts.is_zero() {
-                write!(formatter, "+{:.1}", lasts.as_secs_f64())?;
-            }
-            write!(formatter, " s {what};")?;
-        }
-        writeln!(formatter)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (storage, seconds) = (self.figures.storage.name(), self.figures.took.as_secs());
-        writeln!(formatter, "chaos on {storage} for {seconds} s (seed {})", self.seed)?;
-        for note in &self.figures.notes {
-            writeln!(formatter, "note: {note}")?;
-        }
-        self.verdicts(formatter)?;
-        self.revocations(formatter)?;
-        self.issuer(formatter)?;
-        self.deeds(formatter)?;
-        for fault in self.faults() {
-            writeln!(formatter, "FAULT: {fault}")?;
-        }
-        Ok(())
     }
 }

@@ -1,13 +1,18 @@
 //! What all who take part in a run share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::Value;
+
+use super::SHOP;
 use super::book::{Book, Kind, Means, Revocation, Scope, Shift, TokenFacts, Trouble};
 use super::pool::{Pool, Specimen};
-use crate::load::{Forger, Random, since_epoch};
-use crate::{Failure, claims_of, header_of};
+use crate::load::{Forger, Random, command, published, since_epoch};
+use crate::{Failure, Issuer, claims_of, header_of};
 
 /// Shared by clients, users, and whoever disturbs them.
 pub(super) struct Scene {
@@ -15,6 +20,8 @@ pub(super) struct Scene {
     pub(super) forger: Forger,
     pub(super) pool: Pool,
     pub(super) counts: Counts,
+    /// The points of public keys, by their `kid`s.
+    public_keys: Mutex<BTreeMap<String, Vec<u8>>>,
     book: Mutex<Book>,
     ended: AtomicBool,
 }
@@ -35,6 +42,7 @@ impl Scene {
             forger: Forger::new()?,
             pool: Pool::default(),
             counts: Counts::default(),
+            public_keys: Mutex::default(),
             book: Mutex::new(book),
             ended: AtomicBool::new(false),
         })
@@ -113,13 +121,46 @@ impl Scene {
         self.book().shifts.push(Shift { edge, at: since_epoch(), seconds });
     }
 
-    /// These keys are published by now; nothing changes where one was known.
-    pub(super) fn published(&self, keys: &[String], now: Duration) {
-        let mut book = self.book();
-        for key in keys {
-            book.keys.entry(key.clone()).or_insert(now);
+    /// Enters the keys that a domain publishes by now; nothing changes where one was known.
+    pub(super) async fn look_at_keys(
+        &self,
+        data: &Arc<Issuer>,
+        domain: &'static str,
+        now: Duration,
+    ) -> Result<Vec<String>, Failure> {
+        let keys = published(data, domain).await?;
+        {
+            let mut book = self.book();
+            for key in &keys {
+                book.keys.entry(key.clone()).or_insert(now);
+            }
         }
+        // Secrets are not for everyone.
+        if domain == SHOP {
+            let set = command(data, &["keys", "export", domain]).await?;
+            let set: Value = serde_json::from_str(&set).unwrap_or_default();
+            let keys = set.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+            self.publics().extend(keys.iter().filter_map(point));
+        }
+        Ok(keys)
     }
+
+    /// What everyone knows of a key.
+    pub(super) fn public_key(&self, key_id: &str) -> Vec<u8> {
+        self.publics().get(key_id).cloned().unwrap_or_else(|| b"public".to_vec())
+    }
+
+    fn publics(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.public_keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The uncompressed point of an EC key, under its `kid`.
+fn point(key: &Value) -> Option<(String, Vec<u8>)> {
+    let text = |name: &str| key.get(name).and_then(Value::as_str);
+    let number = |name: &str| Base64UrlUnpadded::decode_vec(text(name)?).ok();
+    let point = [vec![4], number("x")?, number("y")?].concat();
+    Some((text("kid")?.to_owned(), point))
 }
 
 /// One more.

@@ -13,8 +13,14 @@ impl Forger {
         Ok(Self { keys: ForgedKeys::generate()? })
     }
 
-    /// A token like this genuine one, which names its key so, that nobody may take.
-    pub(crate) fn forge(&self, genuine: &str, key_id: &str, random: &Random) -> String {
+    /// A token like this genuine one, which names its key so, that nobody may take. `public` is what
+    /// everyone knows of that key.
+    pub(crate) fn forge(
+        &self,
+        genuine: &str,
+        (key_id, public): (&str, &[u8]),
+        random: &Random,
+    ) -> String {
         let (header, claims, signature) = parts(genuine);
         match random.below(6) {
             0 => {
@@ -26,11 +32,11 @@ impl Forger {
             }
             1 => format!("{header}.{}.{signature}", Self::other_claims(genuine)),
             // The right `kid`, and another's key.
-            2 => self.signed(&header_of_key(key_id, "ES256"), claims, false),
+            2 => self.signed(&header_of_key(key_id, "ES256"), claims, None),
             // A `kid` of nobody.
-            3 => self.signed(&header_of_key("es", "ES256"), claims, false),
-            // The public key's name for a secret.
-            4 => self.signed(&header_of_key(key_id, "HS256"), claims, true),
+            3 => self.signed(&header_of_key("es", "ES256"), claims, None),
+            // The public key for a secret.
+            4 => self.signed(&header_of_key(key_id, "HS256"), claims, Some(public)),
             _ => format!("{}.{claims}.", base64url(header_of_key(key_id, "none"))),
         }
     }
@@ -43,9 +49,9 @@ impl Forger {
         base64url(claims.to_string())
     }
 
-    fn signed(&self, header: &str, claims: &str, with_secret: bool) -> String {
+    fn signed(&self, header: &str, claims: &str, secret: Option<&[u8]>) -> String {
         let message = format!("{}.{claims}", base64url(header));
-        let key = if with_secret { Key::Hs256(b"public") } else { Key::Es256 };
+        let key = secret.map_or(Key::Es256, Key::Hs256);
         format!("{message}.{}", base64url(self.keys.signature(key, message.as_bytes())))
     }
 }

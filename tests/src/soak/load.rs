@@ -57,7 +57,7 @@ async fn present(
     tally: &mut Tally,
 ) {
     let forged = (manner == Manner::Forged)
-        .then(|| scene.forger.forge(&specimen.token, &specimen.key_id, &scene.random));
+        .then(|| scene.forger.forge(&specimen.token, (&specimen.key_id, b"public"), &scene.random));
     let token = forged.as_deref().unwrap_or(&specimen.token);
     let class_at = |now| specimen.class(manner, &scene.knowledge, now);
     let sent = class_at(since_epoch());

@@ -22,6 +22,9 @@ const DRAIN_TIME: &str = "2";
 const SHUTDOWN_TIME: &str = "4";
 const GONE: Duration = Duration::from_secs(6);
 
+/// The variable that the credential is in.
+const CREDENTIAL: &str = "POSTERN_EDGE";
+
 /// Where `envoy.yaml` listens, and where its clusters are.
 const PORTS: Ports = Ports { gate: 10000, admin: 9901, issuer: 8080, upstream: 8081 };
 
@@ -33,14 +36,20 @@ struct Ports {
     upstream: u16,
 }
 
+/// What all its processes have.
+struct Surroundings {
+    clock: ShiftedClock,
+    credential: String,
+    folder: TempDir,
+}
+
 /// Envoy, over all its restarts.
 pub(in super::super) struct EnvoyEdge {
     process: Process,
     admin: SocketAddr,
-    clock: ShiftedClock,
+    surroundings: Surroundings,
     /// How often it was restarted hot since it was last started cold.
     epoch: u32,
-    folder: TempDir,
     /// The API behind it, where that has to be in its network.
     _upstream: Option<crate::Upstream>,
 }
@@ -71,13 +80,15 @@ impl EnvoyEdge {
             (PORTS.issuer, passage.address()),
             (PORTS.upstream, SocketAddr::from((front, upstream.port()))),
         ];
-        let config = configuration(&places, &orders.policy, &orders.credential)?;
+        let config = configuration(&places, &orders.policy)?;
         let folder = TempDir::new().map_err(Failure::while_doing("a folder for Envoy"))?;
         std::fs::write(folder.path().join("envoy.yaml"), config.text())
             .map_err(Failure::while_doing("writing a configuration"))?;
-        let clock = ShiftedClock::new()?;
-        let process = begin(network.as_ref(), &folder, &clock, 0)?;
-        let mut envoy = Self { process, admin, clock, epoch: 0, folder, _upstream: Some(upstream) };
+        let (clock, credential) = (ShiftedClock::new()?, orders.credential);
+        let surroundings = Surroundings { clock, credential, folder };
+        let process = surroundings.begin(network.as_ref(), 0)?;
+        let upstream = Some(upstream);
+        let mut envoy = Self { process, admin, surroundings, epoch: 0, _upstream: upstream };
         envoy.ready().await?;
         Ok(Edge::new((name, gate), passage, Program::Envoy(envoy), network))
     }
@@ -88,13 +99,13 @@ impl EnvoyEdge {
     ) -> Result<(), Failure> {
         self.process.kill();
         self.epoch = 0;
-        self.process = begin(network, &self.folder, &self.clock, 0)?;
+        self.process = self.surroundings.begin(network, 0)?;
         self.ready().await
     }
 
     pub(super) async fn hot_restart(&mut self, network: Option<&Network>) -> Result<(), Failure> {
         let epoch = self.epoch + 1;
-        let fresh = begin(network, &self.folder, &self.clock, epoch)?;
+        let fresh = self.surroundings.begin(network, epoch)?;
         let mut old = std::mem::replace(&mut self.process, fresh);
         self.epoch = epoch;
         self.ready().await?;
@@ -110,7 +121,7 @@ impl EnvoyEdge {
     }
 
     pub(super) fn clock(&self) -> &ShiftedClock {
-        &self.clock
+        &self.surroundings.clock
     }
 
     pub(super) async fn own_counts(&self) -> OwnCounts {
@@ -161,11 +172,7 @@ fn is_live(info: &Value, epoch: u32) -> bool {
 }
 
 /// `envoy.yaml` with other addresses and another policy.
-fn configuration(
-    places: &[(u16, SocketAddr)],
-    policy: &Value,
-    credential: &str,
-) -> Result<EnvoyConfig, Failure> {
+fn configuration(places: &[(u16, SocketAddr)], policy: &Value) -> Result<EnvoyConfig, Failure> {
     let mut config = EnvoyConfig::published()?.policy(policy)?;
     let mark = |port: u16| format!("{{ address: 127.0.0.1, port_value: {port} }}");
     // In two steps: one new address may be another's old one.
@@ -176,40 +183,37 @@ fn configuration(
         let place = format!("{{ address: {}, port_value: {} }}", place.ip(), place.port());
         config = config.replace(&format!("<{port}>"), &place)?;
     }
-    with_credential(config, credential)
+    with_credential(config)
 }
 
-/// The credential as an environment variable of the filter's machine.
-fn with_credential(config: EnvoyConfig, credential: &str) -> Result<EnvoyConfig, Failure> {
+/// Lets the filter see the variable that its credential is in.
+fn with_credential(config: EnvoyConfig) -> Result<EnvoyConfig, Failure> {
     let mark = "                  vm_id: postern\n";
-    let text = serde_json::to_string(credential).map_err(Failure::while_doing("a credential"))?;
-    let variables = format!(
-        "{mark}                  environment_variables:\n                    \
-         key_values: {{ POSTERN_EDGE: {text} }}\n"
-    );
+    let keys = format!("host_env_keys: [{CREDENTIAL}]");
+    let variables = format!("{mark}                  environment_variables: {{ {keys} }}\n");
     config.replace(mark, &variables)
 }
 
-fn begin(
-    network: Option<&Network>,
-    folder: &TempDir,
-    clock: &ShiftedClock,
-    epoch: u32,
-) -> Result<Process, Failure> {
-    let program = envoy_program()?;
-    let mut command =
-        network.map_or_else(|| Command::new(&program), |network| network.command(&program));
-    let base_id = folder.path().join("base-id");
-    // Two Envoys on one machine share memory by this number; a new one for each that starts cold.
-    match std::fs::read_to_string(&base_id) {
-        Ok(number) if epoch > 0 => command.args(["--base-id", number.trim()]),
-        _ => command.arg("--use-dynamic-base-id").arg("--base-id-path").arg(&base_id),
-    };
-    command.args(["--restart-epoch", &epoch.to_string(), "--concurrency", "2"]);
-    command.args(["--drain-time-s", DRAIN_TIME, "--drain-strategy", "immediate"]);
-    command.args(["--parent-shutdown-time-s", SHUTDOWN_TIME]);
-    command.args(["--log-level", "warning", "--component-log-level", "wasm:warning"]);
-    command.arg("-c").arg(folder.path().join("envoy.yaml")).current_dir(workspace_root());
-    clock.rule(&mut command);
-    Process::start("envoy", &mut command, &folder.path().join("envoy.log"))
+impl Surroundings {
+    /// Starts a process: cold, or to take over from `epoch` ones before it.
+    fn begin(&self, network: Option<&Network>, epoch: u32) -> Result<Process, Failure> {
+        let program = envoy_program()?;
+        let mut command =
+            network.map_or_else(|| Command::new(&program), |network| network.command(&program));
+        let file = |name: &str| self.folder.path().join(name);
+        let base_id = file("base-id");
+        // Two Envoys on one machine share memory by this number; a new one for each that starts cold.
+        match std::fs::read_to_string(&base_id) {
+            Ok(number) if epoch > 0 => command.args(["--base-id", number.trim()]),
+            _ => command.arg("--use-dynamic-base-id").arg("--base-id-path").arg(&base_id),
+        };
+        command.args(["--restart-epoch", &epoch.to_string(), "--concurrency", "2"]);
+        command.args(["--drain-time-s", DRAIN_TIME, "--drain-strategy", "immediate"]);
+        command.args(["--parent-shutdown-time-s", SHUTDOWN_TIME]);
+        command.args(["--log-level", "warning", "--component-log-level", "wasm:warning"]);
+        command.arg("-c").arg(file("envoy.yaml")).current_dir(workspace_root());
+        command.env(CREDENTIAL, &self.credential);
+        self.clock.rule(&mut command);
+        Process::start("envoy", &mut command, &file("envoy.log"))
+    }
 }
