@@ -281,13 +281,13 @@ impl Asked {
 }
 
 impl Book {
-    /// For how long an edge could reach the issuer between two times: the longest stretch, and all.
-    pub(super) fn reachable(
+    /// From when to when an edge could reach the issuer between two times.
+    pub(super) fn light(
         &self,
         edge: usize,
         from: Duration,
         to: Duration,
-    ) -> (Duration, Duration) {
+    ) -> Vec<(Duration, Duration)> {
         let mut dark: Vec<(Duration, Duration)> = self
             .troubles
             .iter()
@@ -296,14 +296,26 @@ impl Book {
             .filter(|(since, until)| since < until)
             .collect();
         dark.sort_unstable();
-        let (mut longest, mut all, mut at) = (Duration::ZERO, Duration::ZERO, from);
+        let (mut light, mut at) = (Vec::new(), from);
         for (since, until) in dark.into_iter().chain([(to, to)]) {
-            let stretch = since.saturating_sub(at);
-            longest = longest.max(stretch);
-            all += stretch;
+            if since > at {
+                light.push((at, since));
+            }
             at = at.max(until);
         }
-        (longest, all)
+        light
+    }
+
+    /// For how long: the longest stretch, and all.
+    pub(super) fn reachable(
+        &self,
+        edge: usize,
+        from: Duration,
+        to: Duration,
+    ) -> (Duration, Duration) {
+        let light = self.light(edge, from, to);
+        let lengths = || light.iter().map(|(since, until)| *until - *since);
+        (lengths().max().unwrap_or_default(), lengths().sum())
     }
 
     /// Whether an edge has had the time to learn, by `at`, of an end at `from`.

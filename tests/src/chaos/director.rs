@@ -19,6 +19,8 @@ use crate::{Failure, Issuer};
 
 /// How far a clock jumps, in seconds.
 const JUMP: i64 = 60;
+/// Before the first trouble: while an edge is cut off, rotations wait for it.
+const FIRST_ROTATION: Duration = Duration::from_millis(500);
 /// How often it is looked whether everything still runs.
 const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
@@ -150,8 +152,8 @@ impl Director {
     /// # Errors
     /// When the command fails.
     pub(super) async fn rotate(self, period: Duration) -> Result<(), Failure> {
+        sleep(FIRST_ROTATION).await;
         for domain in [SHOP, VAULT].into_iter().cycle() {
-            sleep(period).await;
             let (scene, data) = (Arc::clone(&self.scene), Arc::clone(&self.data));
             let rotate = move || {
                 let words = ["keys", "rotate", domain, "--wait"];
@@ -163,6 +165,7 @@ impl Director {
             }
             self.scene.book().rotations.push((since_epoch(), domain));
             self.scene.look_at_keys(&self.data, domain, since_epoch()).await?;
+            sleep(period).await;
         }
         // The run is over, and its end ends this.
         std::future::pending().await

@@ -8,8 +8,8 @@ use super::book::{Answer, Asked, Book, Hit, Manner, Means, TokenFacts};
 
 /// What is said so shortly before and after an expiry is not judged.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
-/// How long an edge may take to come back to itself when it can reach the issuer again: the longest
-/// wait after a failure, and a fetch.
+/// How long an edge takes at most to hear of the issuer while it can reach it: between two polls, or the
+/// longest wait after a failure, and a fetch.
 const RECOVERY: Duration = Duration::from_secs(6);
 /// How exactly it is known when a trouble begins to be felt.
 const TROUBLE_MARGIN: Duration = Duration::from_secs(1);
@@ -129,7 +129,7 @@ impl Book {
         let judgement = match (class.expected(), &asked.answer) {
             (_, Answer::AsSomebodyElse) => Judgement::WrongAccept,
             (Expected::Denial, Answer::Allowed) => Judgement::WrongAccept,
-            (_, answer) if answer.is_unavailable() => self.excuse(asked),
+            (expected, answer) if answer.is_unavailable() => self.excuse(asked, expected),
             (_, Answer::Nothing(_)) if self.is_silenced(asked) => Judgement::Down,
             (_, Answer::Nothing(_)) => Judgement::WrongDenial,
             (_, Answer::Allowed) => Judgement::Right,
@@ -199,28 +199,34 @@ impl Book {
         class
     }
 
-    /// An edge may say that it does not know enough only where that is so: cut off for so long that its
-    /// list is stale, or started anew or put to another time while it is.
-    fn excuse(&self, asked: &Asked) -> Judgement {
-        let patience = self
-            .limits
-            .max_stale
-            .saturating_sub(self.limits.max_age)
-            .saturating_sub(TROUBLE_MARGIN);
-        let is_lost = self.troubles.iter().filter(|trouble| trouble.is_of(asked.edge));
-        let mut is_lost =
-            is_lost.filter(|trouble| trouble.kind.keeps_in_the_dark()).filter(|dark| {
-                asked.answered() >= dark.since && asked.sent <= dark.end().saturating_add(RECOVERY)
-            });
-        let excused = is_lost.any(|dark| {
-            let lasted = asked.answered().min(dark.end()).saturating_sub(dark.since);
-            lasted >= patience || self.began_anew(asked.edge, dark.since, dark.end())
+    /// An edge may say that it does not know enough only where that is so: kept in the dark for so long
+    /// that its list is stale, or started anew or put to another time while it is. While it is in the dark,
+    /// it may say so of keys that it does not know, too: they could be new.
+    fn excuse(&self, asked: &Asked, expected: Expected) -> Judgement {
+        let known = self.known_since(asked.edge, asked.answered());
+        let is_stale = asked.answered().saturating_sub(known) >= self.limits.max_stale;
+        let troubles = self.troubles.iter().filter(|trouble| trouble.is_of(asked.edge));
+        let mut dark = troubles.filter(|trouble| {
+            trouble.kind.keeps_in_the_dark()
+                && asked.answered() >= trouble.since
+                && asked.sent <= trouble.end().saturating_add(RECOVERY)
         });
-        if excused || self.has_jumped(asked) {
+        let is_in_need = dark.any(|dark| {
+            expected != Expected::Pass || self.began_anew(asked.edge, dark.since, dark.end())
+        });
+        if is_stale || is_in_need || self.has_jumped(asked) {
             Judgement::Unavailable
         } else {
             Judgement::WrongDenial
         }
+    }
+
+    /// The latest time of which it is sure that an edge has heard of the issuer by then, or after it: it
+    /// does so whenever it can reach it for long enough in one piece.
+    fn known_since(&self, edge: usize, at: Duration) -> Duration {
+        let light = self.light(edge, Duration::ZERO, at);
+        let long = light.into_iter().filter(|(since, until)| *until - *since >= RECOVERY);
+        long.map(|(_, until)| until - RECOVERY).max().unwrap_or_default()
     }
 
     /// Whether an edge was started, or its clock put, while it was in the dark.

@@ -131,7 +131,15 @@ fn an_edge_may_be_unavailable_only_when_it_was_cut_off_for_too_long() {
     assert_eq!(judged(&book, 134, unavailable()), Judgement::Unavailable);
     assert_eq!(judged(&book, 156, unavailable()), Judgement::Unavailable);
     assert_eq!(judged(&book, 157, unavailable()), Judgement::WrongDenial);
+    // A key that it does not know could be a new one.
+    let forged = |sent| book.judge_one(&asked(Manner::Forged, sent, unavailable())).judgement;
+    assert_eq!((forged(119), forged(121)), (Judgement::WrongDenial, Judgement::Unavailable));
+    // Two short ones, and nothing to speak of between them.
+    book.troubles = vec![trouble(Kind::Flip, 120, 130), trouble(Kind::Cut, 133, 145)];
+    assert_eq!(judged(&book, 133, unavailable()), Judgement::WrongDenial);
+    assert_eq!(judged(&book, 136, unavailable()), Judgement::Unavailable);
     // Others were not.
+    book.troubles = vec![trouble(Kind::LongCut, 120, 150)];
     book.troubles[0].edge = Some(1);
     assert_eq!(judged(&book, 140, unavailable()), Judgement::WrongDenial);
     // Short, but it was started meanwhile, and so knows nothing.

@@ -11,7 +11,7 @@ use crate::load::Random;
 /// From the start of the load to the first deed, and from the last one to its end.
 const BEGINNING: Duration = Duration::from_secs(2);
 const CLOSING: Duration = Duration::from_secs(3);
-/// One of each in so long a time.
+/// One of each in about so long a time.
 const ROUND: Duration = Duration::from_secs(100);
 /// What an edge gets to itself between two deeds.
 const REST: Duration = Duration::from_secs(1);
@@ -49,11 +49,12 @@ impl What {
 
 /// All deeds of a run, by their times.
 pub(super) fn plan(options: &Options, max_stale: Duration, random: &Random) -> Vec<Deed> {
-    let round = if options.is_short() { options.duration } else { ROUND };
+    let rounds = (options.duration.as_secs() / ROUND.as_secs()).max(1);
+    let round = options.duration / u32::try_from(rounds).unwrap_or(1);
     let length = round.saturating_sub(BEGINNING + CLOSING);
     let mut deeds = Vec::new();
-    let mut begin = BEGINNING;
-    while begin + length + CLOSING <= options.duration {
+    for number in 0..u32::try_from(rounds).unwrap_or(1) {
+        let begin = BEGINNING + round * number;
         let whats = shuffled_round(options.is_short(), random);
         let step = length / u32::try_from(whats.len()).unwrap_or(1);
         // When each edge is left in peace.
@@ -69,7 +70,6 @@ pub(super) fn plan(options: &Options, max_stale: Duration, random: &Random) -> V
             }
             deeds.push(Deed { at, lasts, what });
         }
-        begin += round;
     }
     deeds.sort_by_key(|deed| deed.at);
     deeds
@@ -94,7 +94,6 @@ fn shuffled_round(is_short: bool, random: &Random) -> Vec<What> {
     let mut others = vec![
         What::Trouble(Kind::ClockJump, Some(JUMPER)),
         What::Trouble(Kind::IssuerDead, None),
-        What::Withdraw(SHOP),
         What::EndSessions(VAULT),
     ];
     if is_short {
@@ -108,7 +107,8 @@ fn shuffled_round(is_short: bool, random: &Random) -> Vec<What> {
     others.extend(restarts);
     others.extend(troubles.map(|(kind, edge)| What::Trouble(kind, Some(edge))));
     shuffle(&mut others, random);
-    long_cut.into_iter().chain(others).collect()
+    // A withdrawal has to be seen while the tokens of its keys are not expired.
+    long_cut.into_iter().chain([What::Withdraw(SHOP)]).chain(others).collect()
 }
 
 /// Leaves half of them, by chance.

@@ -28,7 +28,7 @@ pub(super) fn draw(report: &Report) -> String {
     let seconds = report.seconds();
     let mut canvas = Canvas::new(WIDTH);
     let span = report.took().as_secs_f64().max(1.0);
-    let mut panels = Panels { top: 84.0, span };
+    let mut panels = Panels { top: 98.0, span };
     heading(&mut canvas, report);
     requests(&mut canvas, &panels.next("Requests per second", 150.0), &seconds);
     latencies(&mut canvas, &panels.next("Latency", 120.0), &seconds);
@@ -163,6 +163,7 @@ struct Bar {
 }
 
 const ROW: f64 = 17.0;
+const LABEL: f64 = 11.0;
 
 impl Lane {
     fn new(name: &'static str, colour: &'static str, mut bars: Vec<Bar>, span: f64) -> Self {
@@ -171,7 +172,7 @@ impl Lane {
         let mut free: Vec<f64> = Vec::new();
         for bar in &mut bars {
             let begin = bar.since * per_second;
-            let end = (bar.until * per_second).max(begin + canvas::width(&bar.name, 11.0) + 12.0);
+            let end = (bar.until * per_second).max(begin + canvas::width(&bar.name, LABEL) + 12.0);
             let row = free.iter().position(|free| *free <= begin).unwrap_or(free.len());
             match free.get_mut(row) {
                 Some(free) => *free = end,
@@ -236,7 +237,13 @@ fn troubles(canvas: &mut Canvas, panel: &Panel, lanes: &[Lane]) {
             let (x, y) = (panel.x(bar.since), top + 5.0 + row * ROW);
             let width = (panel.x(bar.until) - x).max(2.5);
             canvas.bar((x, y), (width, ROW - 3.0), lane.colour);
-            canvas.text((x + 6.0, y + 10.8), &bar.name, &Style::of(11.0, INK));
+            let right = panel.left + panel.width;
+            let (x, anchor) = if x + 6.0 + canvas::width(&bar.name, LABEL) > right {
+                (x - 4.0, Anchor::End)
+            } else {
+                (x + 6.0, Anchor::Start)
+            };
+            canvas.text((x, y + 10.8), &bar.name, &Style::of(LABEL, INK).anchored(anchor));
         }
         top += height;
     }

@@ -269,8 +269,9 @@ impl Report {
     pub(super) fn summary(&self) -> String {
         let Spread { seen, median, longest, .. } = self.spread(|_, _| true);
         format!(
-            "{} requests in {} s, {} wrong denials, {} wrong accepts; {} revocations seen {seen} \
-             times, after {:.1} s at the median and {:.1} s at most; {} rotations; seed {}",
+            "{} requests in {} s, {} wrong denials, {} wrong accepts; {} revocations, seen at an edge \
+             {seen} times: the last accept {:.1} s after them at the median, {:.1} s at most; {} \
+             rotations; seed {}",
             self.book.requests.len(),
             self.figures.took.as_secs(),
             self.count(Judgement::WrongDenial),

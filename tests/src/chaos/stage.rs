@@ -183,7 +183,7 @@ async fn issuer(
 }
 
 fn populate(data: &Issuer, options: &Options) -> Result<(), Failure> {
-    let lifetime = if options.is_short() { "15" } else { "30" };
+    let lifetime = if options.is_short() { "20" } else { "40" };
     for (domain, algorithm) in [(SHOP, "ES256"), (VAULT, "HS256")] {
         let age = MAX_AGE.to_string();
         let options =

@@ -91,9 +91,17 @@ impl User {
         format!("user-{}-{turn}", self.number)
     }
 
+    /// By chance; but re-use takes so long that some begin with it.
+    fn means(&self, turn: u32) -> Means {
+        if turn == 0 && self.number.is_multiple_of(3) {
+            return Means::Reuse;
+        }
+        self.scene.random.choose(&MEANS).copied().unwrap_or(Means::Logout)
+    }
+
     /// From a login to the end of the session, or of the run.
     async fn keep(&self, name: &str, session: u32) -> Result<Outcome, Failure> {
-        let means = self.scene.random.choose(&MEANS).copied().unwrap_or(Means::Logout);
+        let means = self.means(session % SESSIONS);
         let Some(mut token) = self.log_in(name, session).await? else { return Ok(Outcome::Lost) };
         self.scene.pool.renew(None, &token);
         let (least, most) = self.pace.session;
