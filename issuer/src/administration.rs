@@ -25,6 +25,8 @@ use crate::{
 };
 
 const USER_ID_BYTES: usize = 16;
+/// No write takes longer: it fails before.
+const LONGEST_WRITE_SECONDS: u64 = 64;
 
 /// The ports that the issuer stands on.
 #[derive(Clone)]
@@ -269,14 +271,22 @@ impl Ports {
         self.end_sessions(domain, None).await
     }
 
-    /// What was issued in this very second is to end, too.
+    /// What was issued in this very second is to end, too, and what was while the storage was at
+    /// work: then it is done again, for longer.
     async fn end_sessions(
         &self,
         domain: &DomainName,
         subject: Option<&str>,
     ) -> Result<(), AdministrationError> {
-        let at = self.clock.now().plus(1);
-        Ok(self.store.raise_not_before(domain, subject, at).await?)
+        let mut ahead = 1;
+        loop {
+            let at = self.clock.now().plus(ahead);
+            self.store.raise_not_before(domain, subject, at).await?;
+            if self.clock.now() < at {
+                return Ok(());
+            }
+            ahead = (ahead * 2).min(LONGEST_WRITE_SECONDS);
+        }
     }
 
     /// A domain's key set, and the moment it was read at.
@@ -383,6 +393,25 @@ mod tests {
         let rotated = rotation.await.unwrap().unwrap();
         assert_eq!(rotated.next.published_at, Timestamp(1_000_007));
         assert_eq!(ports.key_set(&shop).await.unwrap().0, rotated);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_issued_while_sessions_were_being_ended_ends_too() {
+        let (folder, mut ports) = ports();
+        let clock = Arc::new(VirtualClock::at(1_000_000));
+        ports.clock = clock.clone();
+        let shop: DomainName = "shop".parse().unwrap();
+        ports.create_domain(shop.clone(), SigningAlgorithm::EdDsa, settings()).await.unwrap();
+        let other = rusqlite::Connection::open(folder.path().join("postern.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (ending, name) = (ports.clone(), shop.clone());
+        let ended = tokio::spawn(async move { ending.end_sessions_of_domain(&name).await });
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        clock.advance(7);
+        other.execute_batch("COMMIT").unwrap();
+        ended.await.unwrap().unwrap();
+        let not_before = ports.store.not_before_of(&shop, "anyone").await.unwrap();
+        assert_eq!(not_before, Timestamp(1_000_009));
     }
 
     /// Each through connections of its own, as the processes of several operators are.

@@ -199,6 +199,9 @@ pub(crate) enum EdgeCommand {
         json: bool,
     },
     /// Cut an edge off. What it holds it may go on with until that runs out: a day at most.
+    ///
+    /// It knows the secrets of its HS256 domains. Where it is in wrong hands, withdraw them, too:
+    /// `keys rotate --compromised`, twice, since it knows the next one as well.
     Remove { name: EdgeName },
 }
 

@@ -229,6 +229,16 @@ impl Store for DynamoDb {
         status::not_before_of(&self.table, domain, subject).await
     }
 
+    async fn session_and_not_before(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        id: &str,
+        subject: &str,
+    ) -> Result<(Option<Session>, Timestamp), StoreError> {
+        sessions::find_with_not_before(&self.table, domain, username, id, subject).await
+    }
+
     async fn status_version(&self, domain: &DomainName) -> Result<u64, StoreError> {
         status::version(&self.table, domain).await
     }

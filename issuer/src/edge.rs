@@ -36,6 +36,7 @@ use crate::{
 };
 
 const ID_BYTES: usize = 16;
+const ID_CHARS: usize = 22;
 
 /// What the vault keeps the key set under that bundles are signed with. No domain's name has a `_`.
 pub(crate) const BUNDLE_KEY_SET: &str = "_edges";
@@ -51,10 +52,17 @@ impl EdgeId {
         Self(random_id(ID_BYTES))
     }
 
-    /// One that was stored, or that someone claims to have.
+    /// One that was stored.
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text)
+    }
+
+    /// One that someone claims to have, if it can be one: no storage is asked for anything else.
+    pub(crate) fn claimed(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let fits = text.len() == ID_CHARS && text.bytes().all(allowed);
+        fits.then(|| Self(text.to_owned()))
     }
 
     /// The id as text: 22 of A-Z, a-z, 0-9, `-` and `_`.
@@ -134,6 +142,16 @@ impl Edge {
 pub(crate) mod tests {
     use super::*;
     use crate::key::SigningAlgorithm;
+
+    #[test]
+    fn what_cannot_be_an_id_is_none() {
+        let id = EdgeId::random();
+        assert_eq!(EdgeId::claimed(id.as_str()), Some(id));
+        for text in ["", "abc", &"a".repeat(21), &"a".repeat(23), &"#".repeat(22), &"ä".repeat(11)]
+        {
+            assert_eq!(EdgeId::claimed(text), None, "{text}");
+        }
+    }
 
     /// An edge whose private keys nobody has.
     pub(crate) fn edge(name: &str, domains: &[&str]) -> Edge {

@@ -9,7 +9,7 @@ mod status_list;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{time::sleep, try_join};
+use tokio::time::sleep;
 
 pub(crate) use self::edge_keys::{EdgeKeys, EdgeRefusal};
 use self::{contacts::WrittenContacts, readiness::Readiness};
@@ -309,11 +309,9 @@ impl Issuer {
         let Ok(username) = token.username.parse() else {
             return Err(Refusal::Session);
         };
-        let store = &self.ports.store;
-        let (session, not_before) = try_join!(
-            store.session(&domain.name, &username, &token.session),
-            store.not_before_of(&domain.name, &token.subject),
-        )?;
+        let (store, subject) = (&self.ports.store, &token.subject);
+        let (session, not_before) =
+            store.session_and_not_before(&domain.name, &username, &token.session, subject).await?;
         let session = session.filter(|session| session.user_id == token.subject);
         match session {
             Some(session) if session.created_at < not_before => Err(Refusal::Session),

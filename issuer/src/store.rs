@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::try_join;
 
 use crate::{
     account::Account,
@@ -148,6 +149,19 @@ pub trait Store: Send + Sync {
         domain: &DomainName,
         subject: &str,
     ) -> Result<Timestamp, StoreError>;
+
+    /// [`Store::session`] and [`Store::not_before_of`] at once, which every request with a token asks
+    /// for.
+    async fn session_and_not_before(
+        &self,
+        domain: &DomainName,
+        username: &Username,
+        id: &str,
+        subject: &str,
+    ) -> Result<(Option<Session>, Timestamp), StoreError> {
+        let session = self.session(domain, username, id);
+        try_join!(session, self.not_before_of(domain, subject))
+    }
 
     /// A number that is another one whenever something was revoked in the domain, or its
     /// [`NotBefore`] raised, since it was last asked for; cheap enough to ask for every second. It is

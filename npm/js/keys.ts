@@ -18,7 +18,9 @@ export class KeyFetcher {
   readonly #clock: () => number;
   readonly #onUpdate: ((update: KeyUpdate) => void) | undefined;
   readonly #underWay = new Set<Promise<void>>();
-  readonly #closed = new AbortController();
+  /** What ends each fetch that is under way. Not one signal for all: workerd ties a signal to one request. */
+  readonly #ends = new Set<() => void>();
+  #closed = false;
   readonly #errors = new Map<string, string>();
   #timer: Timer | undefined;
   #wakeup = 0;
@@ -53,7 +55,7 @@ export class KeyFetcher {
   work(): Promise<void> | undefined {
     const started: Promise<void>[] = [];
     // A `fetch` of the caller's own may close the verifier.
-    while (!this.#closed.signal.aborted) {
+    while (!this.#closed) {
       const due = this.#gate.next_fetch(this.#clock());
       if (due === undefined) break;
       const work = this.#make(JSON.parse(due) as DueFetch);
@@ -97,15 +99,16 @@ export class KeyFetcher {
 
   /** Ends what is under way, and begins nothing any more. */
   close(): void {
-    this.#closed.abort();
+    this.#closed = true;
     clearTimeout(this.#timer);
+    for (const end of this.#ends) end();
   }
 
   async #make(due: DueFetch): Promise<void> {
     const timeout = new AbortController();
     const timer = unref(setTimeout(() => timeout.abort(), due.timeout));
     const end = () => timeout.abort();
-    this.#closed.signal.addEventListener("abort", end, { once: true });
+    this.#ends.add(end);
     let answer: Answer | undefined;
     let cause: unknown;
     try {
@@ -114,9 +117,9 @@ export class KeyFetcher {
       cause = error;
     } finally {
       clearTimeout(timer);
-      this.#closed.signal.removeEventListener("abort", end);
+      this.#ends.delete(end);
     }
-    if (!this.#closed.signal.aborted) this.#hand(due, answer, cause);
+    if (!this.#closed) this.#hand(due, answer, cause);
   }
 
   async #ask(due: DueFetch, signal: AbortSignal): Promise<Answer> {
@@ -160,7 +163,7 @@ export class KeyFetcher {
 
   /** A timer that keeps neither a process alive nor this object. */
   #schedule(): void {
-    if (this.#closed.signal.aborted) return;
+    if (this.#closed) return;
     this.#wakeup = this.#gate.next_wakeup();
     if (!this.#host.sharesWork) return;
     clearTimeout(this.#timer);

@@ -38,7 +38,7 @@ export class EdgeIssuer {
       forge: undefined, forgeList: undefined,
       /** Whether whoever asks for bundles or for lists waits. */
       held: undefined,
-      /** What has been asked for: `{ url, headers, claims }`, the last of an assertion that was right. */
+      /** What has been asked for: `{ method, url, headers, claims }`, the last of an assertion that was right. */
       requests: [], lists: new Map(), domainKeys: [],
       own: await pair(signing), next: await pair(signing),
       edge: randomBytes(16).toString("base64url"),
@@ -160,8 +160,8 @@ export class EdgeIssuer {
     return () => ((this.held = undefined), release());
   }
 
-  async serve({ url, headers }, response) {
-    const request = { url, headers };
+  async serve({ method, url, headers }, response) {
+    const request = { method, url, headers };
     this.requests.push(request);
     await this.held;
     try {

@@ -1,7 +1,7 @@
 // What the package's types promise; compiled strictly, as a module and as a script, and never run.
 import {
-  createVerifier, DenialError, PolicyError,
-  type Claims, type Decision, type DenialCode, type IssuerOptions, type Passage, type PosternPolicy, type Verified,
+  createVerifier, CredentialError, DenialError, PolicyError,
+  type Claims, type Decision, type DenialCode, type EdgeCredential, type IssuerOptions, type Passage, type PosternPolicy, type Verified,
 } from "postern";
 import { protect as protectExpress } from "postern/express";
 import { protect as protectHono, type AuthVariables } from "postern/hono";
@@ -42,6 +42,18 @@ export async function promises(token: string): Promise<void> {
   // @ts-expect-error: a member that policies do not have
   await createVerifier({ providers: {}, rulez: [] });
 
+  const edge: EdgeCredential = { edge: "e", name: "n", keys: [{}, {}], issuer_keys: { keys: [] }, issuers: [{ issuer: "i", keys_uri: "k" }] };
+  const enrolled = await createVerifier(
+    { providers: { shop: { issuer: "https://auth.example.com/shop", edge_keys: {}, status_list: { max_age: "5s" } } }, rules: [] },
+    { edge: [edge], onKeyUpdate: ({ statusList }) => assertType<Same<typeof statusList, string | null>>() },
+  );
+  const pushed = await enrolled.push(token, { waitUntil: () => {} });
+  assertType<Same<typeof pushed, boolean>>();
+  assertType<Same<typeof enrolled.counters.bundlesRefused, number>>();
+  await createVerifier(policy, { edge: "{}" });
+  // @ts-expect-error: a credential has all of its members
+  await createVerifier(policy, { edge: { edge: "e" } });
+
   const decision: Decision = await verifier.decide({ url: "https://api.example.com/", headers: new Headers() });
   if (decision.verdict === "deny") assertType<Same<typeof decision.code, DenialCode>>();
   else assertType<Same<typeof decision.target, string | null>>();
@@ -53,6 +65,7 @@ export async function promises(token: string): Promise<void> {
     await verifier.ready();
   } catch (error) {
     if (error instanceof DenialError) assertType<Same<typeof error.retryAfter, number | undefined>>();
+    if (error instanceof CredentialError) assertType<Same<typeof error.message, string>>();
     if (error instanceof PolicyError) assertType<Same<typeof error.message, string>>();
   }
 

@@ -163,9 +163,9 @@ impl Gate {
         if self.is_revoked(check.provider, claims, now) {
             return steps.failed("session", Denial::TokenRevoked);
         }
-        let Ok(()) = self.explain_status(steps, check, provider, domain, claims, now) else {
+        if !self.explain_status(steps, check, provider, domain, claims, now) {
             return;
-        };
+        }
         if let Some(conditions) = conditions.filter(|conditions| !conditions.is_empty()) {
             let met = conditions.check(claims);
             let rights = |(): &()| "the rule's scopes and claims".to_owned();
@@ -174,8 +174,8 @@ impl Gate {
         steps.taken();
     }
 
-    /// Whether the token has been revoked, as far as the provider's lists say; nothing where it has
-    /// none.
+    /// Whether the token has been revoked, as far as the provider's lists say; no step where it has
+    /// none. Whether there is more to be said.
     fn explain_status(
         &self,
         steps: &mut Steps,
@@ -184,34 +184,43 @@ impl Gate {
         domain: Option<&str>,
         claims: &Claims,
         now: Duration,
-    ) -> Result<(), ()> {
+    ) -> bool {
         if provider.status_lists.is_none() {
-            return Ok(());
+            return true;
         }
         let status = Reference::of_token(provider, domain, claims);
         let status = match &status {
             Ok(Some(status)) => status,
-            Ok(None) => return Ok(()),
-            Err(denial) => return Err(steps.failed("status", denial.clone())),
+            Ok(None) => return true,
+            Err(denial) => {
+                steps.failed("status", denial.clone());
+                return false;
+            }
         };
         let named = match &status.list {
             Some((uri, index)) => format!("place {index} of `{uri}`"),
             None => "it names no list, and need not".to_owned(),
         };
         let denial = match self.keys().status_at_hand(check.provider, domain, status, now) {
-            StatusAtHand::Valid => return Ok(steps.ok("status", named)),
+            StatusAtHand::Valid => {
+                steps.ok("status", named);
+                return true;
+            }
             StatusAtHand::Stale => {
-                return Ok(steps.ok("status", format!("{named}, by a stale list")));
+                steps.ok("status", format!("{named}, by a stale list"));
+                return true;
             }
             StatusAtHand::Await { .. } => {
                 let waiting = Ok(format!("{named}, which has to be fetched first"));
-                return Err(steps.push("status", waiting, Some(End::AwaitsKeys)));
+                steps.push("status", waiting, Some(End::AwaitsKeys));
+                return false;
             }
             StatusAtHand::Revoked => Denial::TokenRevoked,
             StatusAtHand::TooOld => Denial::TokenNotBefore,
             StatusAtHand::Unavailable { retry_after } => Denial::StatusUnavailable { retry_after },
         };
-        Err(steps.failed("status", denial))
+        steps.failed("status", denial);
+        false
     }
 
     /// A need in words.

@@ -194,7 +194,7 @@ impl Gate {
         let bundles_refused = self.keys.bundles_refused();
         let (lists_refused, stale_status) = self.keys.status_counters();
         let cache = self.verified.counters();
-        Counters { bundles_refused, cache, lists_refused, stale_status, ..self.counters }
+        Counters { bundles_refused, lists_refused, stale_status, cache, ..self.counters }
     }
 
     /// Decides on a request at the time `now`, counted from the Unix epoch.

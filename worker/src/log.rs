@@ -41,23 +41,24 @@ pub(crate) fn report(report: Option<&Report>) {
     }
 }
 
-/// Keys that were fetched.
+/// Keys that were fetched. Of status lists, which change with every logout, nothing is said.
 pub(crate) fn keys(fetch: &Fetch, keys: usize, skipped: &[String]) {
+    if fetch.key_set.status_list.is_some() {
+        return;
+    }
     let skipped: Vec<&String> = skipped.iter().take(MAX_LOGGED_KEYS).collect();
     let from = fetch.source.authority.as_str().into();
     tell("keys", &[("from", from), ("keys", keys.into()), ("skipped", json!(skipped))]);
 }
 
-/// Keys that were not fetched.
+/// Keys, or a status list, that were not fetched.
 pub(crate) fn not_fetched(fetch: &Fetch, reason: &str) {
-    let from = fetch.source.authority.as_str().into();
-    tell("keys_not_fetched", &[("from", from), ("reason", reason.into())]);
+    fetch_failed("keys_not_fetched", fetch, reason);
 }
 
 /// A copy in a store that is not what the issuer answered.
 pub(crate) fn copy_refused(fetch: &Fetch, reason: &str) {
-    let from = fetch.source.authority.as_str().into();
-    tell("copy_refused", &[("from", from), ("reason", reason.into())]);
+    fetch_failed("copy_refused", fetch, reason);
 }
 
 /// What says that it is a push of an issuer, and is not.
@@ -78,6 +79,12 @@ pub(crate) fn warning(what: &str, reason: &str) {
 /// What is good to know.
 pub(crate) fn info(what: &str, reason: &str) {
     tell("info", &[("what", what.into()), ("reason", reason.into())]);
+}
+
+fn fetch_failed(event: &str, fetch: &Fetch, reason: &str) {
+    let from = fetch.source.authority.as_str().into();
+    let list = json!(fetch.key_set.status_list);
+    tell(event, &[("from", from), ("status_list", list), ("reason", reason.into())]);
 }
 
 fn tell(event: &str, members: &[(&str, Value)]) {

@@ -132,6 +132,14 @@ async fn the_greatest_not_before_counts(store: &dyn Store) {
     assert_eq!(store.not_before_of(&lists, ada).await.unwrap(), NOW.plus(1200));
     assert_eq!(store.not_before_of(&lists, bob).await.unwrap(), NOW.plus(1100));
 
+    let (session, _) = Session::start(&user("lists", "bob"), NOW, 600);
+    let (username, unknown) = (&session.username, &session.id);
+    let asked = store.session_and_not_before(&lists, username, unknown, ada).await.unwrap();
+    assert_eq!(asked, (None, NOW.plus(1200)));
+    assert!(store.create_session(&session).await.unwrap());
+    let asked = store.session_and_not_before(&lists, username, &session.id, bob).await.unwrap();
+    assert_eq!(asked, (Some(session), NOW.plus(1100)));
+
     // However long ago, the domain's is told, and that of one user.
     let known = store.not_before(&lists, NOW.plus(1011)).await.unwrap();
     assert_eq!(known.subjects.into_iter().collect::<Vec<_>>(), [of(ada, 1200)]);

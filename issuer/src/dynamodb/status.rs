@@ -72,7 +72,8 @@ pub(super) async fn revoked_since(
     items.iter().map(place).collect()
 }
 
-/// Both writes can be repeated, and none of them is answered for before the other is done.
+/// All of these writes can be repeated, and none is answered for before the others are done. The
+/// first one makes refreshes fail that are under way: whatever they have written is seen after it.
 pub(super) async fn raise_not_before(
     table: &Table,
     domain: &DomainName,
@@ -82,14 +83,27 @@ pub(super) async fn raise_not_before(
     let Some(subject) = subject else {
         return raise(table, keys::not_before_all(domain), at, None).await;
     };
-    let at = at.max(latest_token(table, subject).await?.plus(1));
+    cut_off(table, domain, subject, at).await?;
+    let latest = latest_token(table, subject).await?;
+    if latest >= at {
+        cut_off(table, domain, subject, latest.plus(1)).await?;
+    }
+    let at = at.max(latest.plus(1));
     let listed = keys::not_before_listed(domain, subject, at).item();
     let values = [
         ("at", number(at.0)),
         ("subject", text(subject)),
         ("ttl", number(at.plus(LISTED_SECONDS).0)),
     ];
-    table.put(with(listed, values)).await?;
+    table.put(with(listed, values)).await
+}
+
+async fn cut_off(
+    table: &Table,
+    domain: &DomainName,
+    subject: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let ttl = at.plus(CUT_OFF_SECONDS);
     raise(table, keys::not_before_subject(domain, subject), at, Some(ttl)).await
 }
@@ -154,8 +168,16 @@ pub(super) async fn not_before_of(
     domain: &DomainName,
     subject: &str,
 ) -> Result<Timestamp, StoreError> {
-    let keys = [keys::not_before_all(domain), keys::not_before_subject(domain, subject)];
-    let items = table.read_all(&keys).await?;
+    let keys = not_before_keys(domain, subject);
+    latest_of(&table.read_all(&keys).await?, &keys)
+}
+
+/// What [`latest_of`] looks for.
+pub(super) fn not_before_keys(domain: &DomainName, subject: &str) -> [Key; 2] {
+    [keys::not_before_all(domain), keys::not_before_subject(domain, subject)]
+}
+
+pub(super) fn latest_of(items: &[Item], keys: &[Key; 2]) -> Result<Timestamp, StoreError> {
     let mut latest = Timestamp::default();
     for item in items.iter().filter(|item| keys.iter().any(|key| is_of(item, key))) {
         latest = latest.max(Reader::new(item, NOT_BEFORE).moment("at")?);

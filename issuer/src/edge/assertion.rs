@@ -28,7 +28,7 @@ pub(crate) struct Assertion {
 /// Who an assertion claims to be from. Untrusted: it only chooses.
 pub(crate) fn asserted_edge(token: &[u8]) -> Option<EdgeId> {
     let token = UnverifiedToken::parse(token, MAX_TOKEN_BYTES).ok()?;
-    token.issuer().map(|id| EdgeId::stored(id.to_owned()))
+    EdgeId::claimed(token.issuer()?)
 }
 
 /// The assertion, if that edge has signed it for `issuer` just now.

@@ -50,6 +50,8 @@ pub struct EdgePush {
     known: HashMap<DomainName, Versions>,
     pending: HashMap<EdgeId, BTreeSet<DomainName>>,
     under_way: HashMap<EdgeId, JoinHandle<()>>,
+    /// Whether the last look has failed: it is told once, not at every look.
+    is_failing: bool,
 }
 
 #[derive(Serialize)]
@@ -82,6 +84,7 @@ impl EdgePush {
             known: HashMap::new(),
             pending: HashMap::new(),
             under_way: HashMap::new(),
+            is_failing: false,
         })
     }
 
@@ -93,13 +96,20 @@ impl EdgePush {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            if let Err(failure) = self.look().await {
-                tracing::warn!(%failure, "cannot look for what edges want to know");
+            let looked = self.look().await;
+            let poked = self.poke().await;
+            match looked.and(poked) {
+                Ok(()) => self.is_failing = false,
+                Err(failure) if !self.is_failing => {
+                    self.is_failing = true;
+                    tracing::warn!(%failure, "cannot look for what edges want to know");
+                }
+                Err(_) => {}
             }
-            self.poke().await;
         }
     }
 
+    /// What cannot be read of one domain stands in the way of no other.
     async fn look(&mut self) -> Result<(), Failure> {
         if self.edges_read_at.is_none_or(|moment| moment.elapsed() >= EDGES_PAUSE) {
             self.edges = self.issuer.edges_to_poke().await?;
@@ -107,10 +117,15 @@ impl EdgePush {
         }
         let domains: BTreeSet<_> =
             self.edges.iter().flat_map(|edge| &edge.domains).cloned().collect();
+        let mut outcome = Ok(());
         for domain in domains {
-            let issuer = &self.issuer;
-            let versions: Versions =
-                (issuer.generation(&domain).await?, issuer.status_version(&domain).await?);
+            let versions = match self.versions(&domain).await {
+                Ok(versions) => versions,
+                Err(failure) => {
+                    outcome = Err(failure);
+                    continue;
+                }
+            };
             if self.known.get(&domain) == Some(&versions) {
                 continue;
             }
@@ -119,31 +134,31 @@ impl EdgePush {
                 self.pending.entry(edge.id.clone()).or_default().insert(domain.clone());
             }
         }
-        Ok(())
+        outcome
+    }
+
+    async fn versions(&self, domain: &DomainName) -> Result<Versions, Failure> {
+        let issuer = &self.issuer;
+        Ok((issuer.generation(domain).await?, issuer.status_version(domain).await?))
     }
 
     /// Starts what is to be sent; to an edge that is being told something, when that is done.
-    async fn poke(&mut self) {
+    async fn poke(&mut self) -> Result<(), Failure> {
         self.under_way.retain(|_, task| !task.is_finished());
         for edge in &self.edges {
             if self.under_way.contains_key(&edge.id) {
                 continue;
             }
-            let Some(domains) = self.pending.remove(&edge.id) else { continue };
-            let request = match request(&self.issuer, edge, &domains).await {
-                Ok(request) => request,
-                Err(failure) => {
-                    tracing::warn!(%failure, edge = %edge.name, "cannot make a push");
-                    self.pending.insert(edge.id.clone(), domains);
-                    continue;
-                }
-            };
+            let Some(domains) = self.pending.get(&edge.id) else { continue };
+            let request = request(&self.issuer, edge, domains).await?;
+            self.pending.remove(&edge.id);
             let Some(request) = request else { continue };
             let task =
                 send(Arc::clone(&self.issuer), self.client.clone(), edge.name.to_string(), request);
             self.under_way.insert(edge.id.clone(), tokio::spawn(task));
         }
         self.pending.retain(|id, _| self.edges.iter().any(|edge| edge.id == *id));
+        Ok(())
     }
 }
 

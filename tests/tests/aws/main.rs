@@ -11,6 +11,7 @@
 mod authorizer_corpus;
 mod chaos;
 mod command;
+mod edges;
 mod envoy;
 mod gateway;
 mod lambda;

@@ -30,8 +30,9 @@ fn refuses(list: &Value, token: &str) -> bool {
     let (token, not_before) = (claims(token), &list["postern_not_before"]);
     let own = not_before["subjects"][token["sub"].as_str().unwrap()].as_u64();
     let cut_off = own.max(not_before["all"].as_u64()).unwrap_or(0);
-    let lst = list["status_list"]["lst"].as_str().unwrap();
-    let bits = decompress_to_vec_zlib(&Base64UrlUnpadded::decode_vec(lst).unwrap()).unwrap();
+    let compressed = list["status_list"]["lst"].as_str().unwrap();
+    let compressed = Base64UrlUnpadded::decode_vec(compressed).unwrap();
+    let bits = decompress_to_vec_zlib(&compressed).unwrap();
     let index = token["status"]["status_list"]["idx"].as_u64().unwrap();
     let byte = bits[usize::try_from(index / 8).unwrap()];
     byte >> (index % 8) & 1 == 1 || token["iat"].as_u64().unwrap() < cut_off

@@ -22,6 +22,7 @@ fn node(script: &str) -> Command {
         .env("POSTERN_WORKER", named("POSTERN_WORKER", "dist/worker"))
         .env("POSTERN_WORKER_TOOLS", named("POSTERN_WORKER_TOOLS", ".tools/worker"))
         .env("POSTERN_CORPUS", root.join("tests/vectors"))
+        .env("POSTERN_NPM_TOOLS", named("POSTERN_NPM_TOOLS", ".tools/npm-package"))
         .envs([("CLOUDFLARE_CF_FETCH_ENABLED", "false"), ("WRANGLER_SEND_METRICS", "false")])
         .envs([("WRANGLER_HIDE_BANNER", "true"), ("CI", "true")]);
     node
@@ -45,6 +46,11 @@ fn node_crypto_checks_signatures_where_there_is_one() {
 #[test]
 fn keys_are_asked_for_when_they_have_to_be_and_outlast_outages() {
     run("keys.mjs");
+}
+
+#[test]
+fn an_enrolled_worker_takes_keys_lists_and_pushes_of_its_issuer_alone() {
+    run("edge.mjs");
 }
 
 #[test]

@@ -59,6 +59,8 @@ const NEVER: Duration = Duration::from_secs(16);
 ///   be good; the next try comes after a wait that doubles with each failure.
 /// - A set whose lifetime has ended without any try to refresh it, because the host slept or
 ///   nobody asked for it, is asked for first.
+/// - The keys of a bundle (`edge_keys`) are of no use any more from its `exp` on, whatever `max_stale`
+///   and later answers say; one that is refused counts as a failure.
 /// - An unknown `kid` causes one fetch, at most every 5 s for each key set; while a failed one backs
 ///   off, it is answered as for want of keys, not as unknown. The sets of domains
 ///   are fetched when a request needs them. Of both kinds together, the whole ring has at most 10

@@ -415,7 +415,11 @@ impl Slot {
         self.attempts += 1;
         self.failures = 0;
         let chance = Chance::new(seed, self.salt, self.attempts);
+        let sequence = self.newest_bundle();
         if let Some(held) = &mut self.held {
+            if matches!(self.access, Access::Edge(_)) {
+                held.etag = held.etag.take().filter(|etag| is_of(etag, sequence));
+            }
             held.confirmed = at;
             self.next_attempt = at + schedule::refresh_after(held.lifetime, chance);
         }
@@ -515,11 +519,6 @@ impl Slot {
                 held.max_age = cache_control.and_then(freshness::max_age);
             }
             if status == 200 {
-                let newest = match &self.access {
-                    Access::Edge(enrolment) => Some(enrolment.newest()),
-                    Access::Anyone | Access::Nobody => None,
-                };
-                let etag = etag.filter(|etag| newest.is_none_or(|newest| is_of(etag, newest)));
                 held.etag = etag.map(<[u8]>::to_vec);
             }
             let lifetime = freshness::key_set_lifetime(&self.fetching, held.max_age, age);
@@ -587,8 +586,9 @@ impl Slot {
     }
 }
 
-/// Whether the `ETag` of a bundle, which nobody signs, is one of this sequence number: else the issuer
-/// would be told of keys that are not held, and would leave those that are as they are.
+/// Whether the `ETag` of a bundle is one of this sequence number. Nobody signs it, and who can write to a
+/// store could put a later one there: the issuer would be told of keys that are not held, and confirm those
+/// that are.
 fn is_of(etag: &[u8], sequence: u64) -> bool {
     let number = etag.strip_prefix(b"\"").and_then(|rest| rest.split(|byte| *byte == b'.').next());
     number == Some(sequence.to_string().as_bytes())

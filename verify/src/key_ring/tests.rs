@@ -1,5 +1,6 @@
 //! The ring in virtual time.
 
+mod copies;
 mod discovery;
 mod domains;
 mod edges;

@@ -85,10 +85,10 @@ impl Places {
 
 fn words(list: &[u8]) -> Vec<u64> {
     let (chunks, rest) = list.as_chunks::<8>();
-    let mut last = [0; 8];
-    last.iter_mut().zip(rest).for_each(|(last, byte)| *last = *byte);
-    let last = (!rest.is_empty()).then_some(last);
-    chunks.iter().copied().chain(last).map(u64::from_le_bytes).collect()
+    let mut end = [0; 8];
+    end.iter_mut().zip(rest).for_each(|(end, byte)| *end = *byte);
+    let end = (!rest.is_empty()).then_some(end);
+    chunks.iter().copied().chain(end).map(u64::from_le_bytes).collect()
 }
 
 /// One bit for each place that has several: whether any of them is set.
@@ -169,7 +169,7 @@ mod tests {
     fn naive(bits: u64, list: &[u8], index: u64) -> bool {
         let first_bit = index * bits;
         let Some(byte) = list.get(usize::try_from(first_bit / 8).unwrap()) else { return true };
-        (u64::from(*byte) >> (first_bit % 8)) % (1 << bits) != 0
+        (u64::from(*byte) >> (first_bit % 8)) & ((1 << bits) - 1) != 0
     }
 
     fn same(bits: u64, list: &[u8]) -> Result<(), TestCaseError> {

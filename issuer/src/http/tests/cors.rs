@@ -171,7 +171,8 @@ async fn without_origins_nothing_but_the_keys_is_open() {
 #[tokio::test]
 async fn every_page_reads_keys_and_their_tag() {
     let fixture = Fixture::new().await;
-    for path in [KEYS, "/nobody/.well-known/jwks.json"] {
+    let lists = ["/nobody/status-lists/0", "/shop/status-lists/1"];
+    for path in [KEYS, "/nobody/.well-known/jwks.json"].into_iter().chain(lists) {
         let preflight = fixture.preflight(STRANGER, "GET", path, "if-none-match").await;
         assert_eq!(preflight.status, StatusCode::OK);
         preflight.assert_readable_by("*");

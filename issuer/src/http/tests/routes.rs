@@ -28,6 +28,7 @@ async fn wrong_methods_learn_the_right_ones() {
         ("PUT", "/auth", "GET"),
         ("GET", "/logout", "POST"),
         ("DELETE", "/shop/.well-known/jwks.json", "GET,HEAD"),
+        ("DELETE", "/shop/status-lists/0", "GET,HEAD"),
         ("POST", "/healthz", "GET,HEAD"),
         ("POST", "/readyz", "GET,HEAD"),
     ] {

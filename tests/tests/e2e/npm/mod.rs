@@ -26,7 +26,7 @@ fn install(project: &Path) {
 }
 
 /// A folder of npm's packages: the one that a variable names, or where set-up installs them.
-fn tools(variable: &str, folder: &str) -> String {
+pub(crate) fn tools(variable: &str, folder: &str) -> String {
     let installed = || workspace_root().join(".tools").join(folder).display().to_string();
     std::env::var(variable).unwrap_or_else(|_| installed())
 }
@@ -59,6 +59,11 @@ fn verifiers_do_as_their_types_say() {
 #[test]
 fn verifiers_fetch_keys_as_the_key_ring_says() {
     run_beside("keys.test.mjs", &[]);
+}
+
+#[test]
+fn verifiers_are_enrolled_edges_and_heed_status_lists() {
+    run_beside("edge.test.mjs", &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -274,16 +274,13 @@ impl ListSlot {
         self.attempts += 1;
         let chance = Chance::new(seed, self.salt, self.attempts);
         let result = self.take(fetched, read, fetching, now);
-        match (&result, &self.held) {
-            (Ok(_), Some(held)) => {
-                self.failures = 0;
-                self.awaits_keys = false;
-                self.next_attempt = now + schedule::refresh_after(held.lifetime, chance);
-            }
-            _ => {
-                self.next_attempt = now + schedule::back_off(fetching, self.failures, chance);
-                self.failures = self.failures.saturating_add(1);
-            }
+        if let (Ok(_), Some(held)) = (&result, &self.held) {
+            self.failures = 0;
+            self.awaits_keys = false;
+            self.next_attempt = now + schedule::refresh_after(held.lifetime, chance);
+        } else {
+            self.next_attempt = now + schedule::back_off(fetching, self.failures, chance);
+            self.failures = self.failures.saturating_add(1);
         }
         self.heed_news();
         result

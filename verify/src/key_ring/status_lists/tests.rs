@@ -1,5 +1,6 @@
 //! A gate and the lists of its issuer, in virtual time.
 
+mod copies;
 mod not_before;
 mod polls;
 mod simulation;

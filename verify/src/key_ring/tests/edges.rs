@@ -14,11 +14,11 @@ use crate::{
 
 const BLOG: &str = "https://auth.example.com/blog";
 
-fn at(seconds: u64) -> Duration {
+pub(super) fn at(seconds: u64) -> Duration {
     Duration::from_secs(NOW + seconds)
 }
 
-fn policy_of(issuer: &str, changes: Value) -> Policy {
+pub(super) fn policy_of(issuer: &str, changes: Value) -> Policy {
     let mut provider = json!({"issuer": issuer, "algorithms": ["HS256", "ES256"],
         "clock_skew_seconds": 30, "edge_keys": {"max_stale": "2592000s"}});
     for (name, value) in changes.as_object().unwrap() {
@@ -28,12 +28,12 @@ fn policy_of(issuer: &str, changes: Value) -> Policy {
     Policy::parse(policy.as_bytes()).unwrap()
 }
 
-fn enrolled() -> KeyRing {
+pub(super) fn enrolled() -> KeyRing {
     let policy = policy_of(ISSUER, json!({}));
     KeyRing::new(&policy).with_edges(&policy, vec![credential(&[ISSUER])]).unwrap()
 }
 
-fn bundle(sequence: u64, key_id: &str) -> Vec<u8> {
+pub(super) fn bundle(sequence: u64, key_id: &str) -> Vec<u8> {
     ForgedBundle::new(ISSUER, sequence, &secret_keys(key_id, 6)).text()
 }
 
@@ -43,20 +43,20 @@ fn short_bundle(sequence: u64, end: u64) -> Vec<u8> {
     bundle.with(|bundle| bundle.claims["exp"] = (NOW + end).into()).text()
 }
 
-fn tampered() -> Vec<u8> {
+pub(super) fn tampered() -> Vec<u8> {
     let bundle = ForgedBundle::new(ISSUER, 9, &secret_keys("evil", 6));
     bundle.with(|bundle| bundle.signer = STRANGER).text()
 }
 
 /// A ring that has taken bundle 7, with key `a`, at second 0.
-fn filled() -> KeyRing {
+pub(super) fn filled() -> KeyRing {
     let mut ring = enrolled();
     let update = ends(&mut ring, at(0), answer(&bundle(7, "a"))).unwrap();
     assert_eq!(update, KeyUpdate::Replaced { keys: 1, skipped: vec![] });
     ring
 }
 
-fn state(ring: &KeyRing, key_id: &str, seconds: u64) -> &'static str {
+pub(super) fn state(ring: &KeyRing, key_id: &str, seconds: u64) -> &'static str {
     state_at(ring, key_id, at(seconds))
 }
 
@@ -66,7 +66,7 @@ fn next(ring: &mut KeyRing, fetched: Fetched<'_>) -> Result<KeyUpdate, FetchErro
     ends(ring, now, fetched)
 }
 
-fn claims(fetch: &Fetch) -> Map<String, Value> {
+pub(super) fn claims(fetch: &Fetch) -> Map<String, Value> {
     let header = fetch.authorization.as_ref().unwrap();
     let token = header.strip_prefix("Bearer ").unwrap();
     let token = UnverifiedToken::parse(token.as_bytes(), MAX_TOKEN_BYTES).unwrap();
