@@ -93,8 +93,8 @@ pub(super) enum Scope {
     Session(u32),
     /// All that was issued before in a domain: to one subject, or to all.
     Issued(&'static str, Option<String>),
-    /// All that these have signed.
-    Keys(Vec<String>),
+    /// All that these of a domain have signed.
+    Keys(&'static str, Vec<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ impl Revocation {
     pub(super) fn hits(&self, token: &TokenFacts) -> Hit {
         let is_hit = match &self.scope {
             Scope::Session(session) => *session == token.session,
-            Scope::Keys(keys) => keys.contains(&token.key_id),
+            Scope::Keys(_, keys) => keys.contains(&token.key_id),
             Scope::Issued(domain, subject) => {
                 let is_meant = *domain == token.domain
                     && subject.as_ref().is_none_or(|subject| *subject == token.subject);

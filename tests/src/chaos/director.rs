@@ -123,12 +123,12 @@ impl Director {
     /// Withdraws all keys of a domain that are in use, as after a theft.
     async fn withdraw(&self, domain: &'static str) -> Result<(), Failure> {
         let before = published(&self.data, domain).await?;
-        let number = self.scene.revoke(Means::Withdrawal, Scope::Keys(before.clone()));
+        let number = self.scene.revoke(Means::Withdrawal, Scope::Keys(domain, before.clone()));
         command(&self.data, &["keys", "rotate", domain, "--compromised"]).await?;
         let left = self.scene.look_at_keys(&self.data, domain, since_epoch()).await?;
         let withdrawn: Vec<String> = before.into_iter().filter(|key| !left.contains(key)).collect();
         if let Some(revocation) = self.scene.book().revocations.get_mut(number) {
-            revocation.scope = Scope::Keys(withdrawn.clone());
+            revocation.scope = Scope::Keys(domain, withdrawn.clone());
         }
         self.scene.is_revoked(number);
         self.scene.pool.revoke_all(|token| withdrawn.contains(&token.key_id), since_epoch());

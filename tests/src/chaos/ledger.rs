@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::book::{Answer, Asked, Book, Hit, Manner, Means, TokenFacts};
+use super::book::{Answer, Asked, Book, Hit, Manner, Means, Scope, TokenFacts};
 
 /// What is said so shortly before and after an expiry is not judged.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 /// How long an edge takes at most to hear of the issuer while it can reach it: between two polls, or the
 /// longest wait after a failure, and a fetch.
 const RECOVERY: Duration = Duration::from_secs(6);
+/// How long an edge may be without a list after a withdrawal of keys.
+const WITHDRAWAL: Duration = Duration::from_secs(2);
 /// How exactly it is known when a trouble begins to be felt.
 const TROUBLE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -214,7 +216,7 @@ impl Book {
         let is_in_need = dark.any(|dark| {
             expected != Expected::Pass || self.began_anew(asked.edge, dark.since, dark.end())
         });
-        if is_stale || is_in_need || self.has_jumped(asked) {
+        if is_stale || is_in_need || self.has_jumped(asked) || self.was_withdrawn_from(asked) {
             Judgement::Unavailable
         } else {
             Judgement::WrongDenial
@@ -236,6 +238,18 @@ impl Book {
                 && other.kind != super::book::Kind::Slow
                 && other.since <= until
                 && other.end().saturating_add(TROUBLE_MARGIN) >= since
+        })
+    }
+
+    /// When keys are withdrawn, so is what they have signed: the domain's list, too. If an edge gets it
+    /// again in the quarter of a second in which the issuer goes by what it has signed before, it
+    /// has none until it asks once more, a second later.
+    fn was_withdrawn_from(&self, asked: &Asked) -> bool {
+        let domain = self.tokens.get(asked.token).map(|token| token.domain);
+        self.revocations.iter().any(|revocation| {
+            let Scope::Keys(of, _) = &revocation.scope else { return false };
+            let end = revocation.done.unwrap_or(Duration::MAX).saturating_add(WITHDRAWAL);
+            Some(*of) == domain && revocation.asked <= asked.answered() && asked.sent <= end
         })
     }
 

@@ -114,7 +114,8 @@ fn a_revocation_binds_ten_seconds_after_the_issuer_has_confirmed_it() {
 #[test]
 fn an_edge_that_is_kept_in_the_dark_cannot_know_of_a_revocation() {
     let mut book = book();
-    book.revocations = vec![revoked(Means::Withdrawal, Scope::Keys(vec!["a".to_owned()]), 150)];
+    book.revocations =
+        vec![revoked(Means::Withdrawal, Scope::Keys("shop", vec!["a".to_owned()]), 150)];
     book.troubles = vec![trouble(Kind::Freeze, 155, 160)];
     assert_eq!(judged(&book, 169, Answer::Allowed), Judgement::Right);
     assert_eq!(judged(&book, 170, Answer::Allowed), Judgement::WrongAccept);
@@ -147,6 +148,18 @@ fn an_edge_may_be_unavailable_only_when_it_was_cut_off_for_too_long() {
     assert_eq!(judged(&book, 123, unavailable()), Judgement::WrongDenial);
     book.troubles.push(trouble(Kind::Kill, 121, 122));
     assert_eq!(judged(&book, 123, unavailable()), Judgement::Unavailable);
+}
+
+#[test]
+fn an_edge_may_be_without_a_list_for_a_moment_after_a_withdrawal() {
+    let mut book = book();
+    for (domain, then) in [("shop", Judgement::Unavailable), ("vault", Judgement::WrongDenial)] {
+        let other = vec!["b".to_owned()];
+        book.revocations = vec![revoked(Means::Withdrawal, Scope::Keys(domain, other), 150)];
+        assert_eq!(judged(&book, 152, unavailable()), then);
+        assert_eq!(judged(&book, 153, unavailable()), Judgement::WrongDenial);
+        assert_eq!(judged(&book, 152, denied()), Judgement::WrongDenial);
+    }
 }
 
 #[test]
