@@ -150,7 +150,7 @@ impl Post {
         };
         let heard = self.heard.get(place.key()).map(|heard| heard.number).unwrap_or_default();
         match place.turn(heard, now) {
-            Turn::Take(news) => self.take(&fetch, &place, &news),
+            Turn::Take(news) => self.take(fetch, &place, &news, now),
             Turn::Follow => self.followed.push(fetch),
             Turn::Lead(lead) => self.send(Call { fetch, since: now, lead: Some((place, lead)) }),
         }
@@ -217,13 +217,23 @@ impl Post {
         self.station.wake_all();
     }
 
-    /// Hands what another thread has fetched to the key ring, as of the time when it came.
-    fn take(&mut self, fetch: &Fetch, place: &Place, news: &News) {
+    /// Hands what another thread has fetched to the key ring, as of the time when it came. What this ring
+    /// does not take, because it knows better, is no failure: it fetches for itself.
+    fn take(&mut self, fetch: Fetch, place: &Place, news: &News, now: Duration) {
         let ring = self.station.gate.keys_mut();
+        // Of a list that is a copy the ring would forget the `ETag`, as of a store's that may be wrong.
+        let is_copy = news.is_good() && fetch.key_set.status_list.is_none();
         // Who has fetched it has told the log.
-        let _ = ring.handle_fetched(fetch, news.fetched(), news.at);
-        self.note(fetch, place, news.number, news.generation);
+        let result = if is_copy {
+            ring.handle_copy(&fetch, news.fetched(), news.at, now)
+        } else {
+            ring.handle_fetched(&fetch, news.fetched(), news.at)
+        };
+        self.note(&fetch, place, news.number, news.generation);
         self.station.wake_all();
+        if result.is_err() && is_copy {
+            self.see_to(fetch, now);
+        }
     }
 
     fn note(&mut self, fetch: &Fetch, place: &Place, number: u64, generation: u64) {

@@ -38,8 +38,8 @@ struct Service {
     token_header: HeaderName,
 }
 
-/// The first-party API, the published key sets and status lists, and what enrolled edges ask for.
-/// Tokens are read from `token_header`, in
+/// The first-party API, the published key sets and status lists, and what enrolled edges ask for. Tokens
+/// are read from `token_header`, in
 /// `Bearer` form, and bare where that is not ambiguous. A request that takes longer than 30
 /// seconds, for want of its body, say, is answered 503. Pages of any origin may read what is published;
 /// those of `origins` may use the first-party API, and no others.

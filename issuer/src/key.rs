@@ -194,7 +194,7 @@ impl Key {
         })
     }
 
-    /// Signs the `claims` of an access token as a JWS in compact form.
+    /// Signs `claims` as a JWS in compact form.
     ///
     /// # Errors
     ///

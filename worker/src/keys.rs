@@ -92,7 +92,11 @@ pub(crate) async fn fill(number: u64, with_lists: bool, env: &Env) {
     let keys = Current { number };
     if with_lists {
         let lists = lists::in_use(env).await;
-        keys.with(|station| Some(station.demand_lists(lists, time(now())?)));
+        keys.with(|station| {
+            if let Some(now) = time(now()) {
+                station.demand_lists(lists, now);
+            }
+        });
     }
     for _ in 0..MAX_FILLINGS {
         fetch_due(&keys, Stores::Fill, env).await;

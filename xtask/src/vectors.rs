@@ -25,6 +25,7 @@ const SOURCES: [Source<'static>; 2] = [
         commit: "dac1dd4729fd",
         paths: &[
             "testvectors_v1/json_web_crypto_test.json",
+            "testvectors_v1/json_web_encryption_test.json",
             "testvectors_v1/json_web_key_test.json",
             "testvectors_v1/json_web_signature_test.json",
         ],
@@ -33,7 +34,7 @@ const SOURCES: [Source<'static>; 2] = [
         folder: "cookbook",
         url: "https://github.com/ietf-jose/cookbook",
         commit: "13692b68bfc1",
-        paths: &["curve25519", "jwk", "jws", "rfc7797"],
+        paths: &["curve25519", "jwe", "jwk", "jws", "rfc7797"],
     },
 ];
 

@@ -94,6 +94,11 @@ pub(crate) struct News {
 }
 
 impl News {
+    /// Whether it is a good answer, and not that there was none.
+    pub(crate) fn is_good(&self) -> bool {
+        self.answer.status == 200
+    }
+
     /// For the key ring, at the time [`News::at`].
     pub(crate) fn fetched(&self) -> Fetched<'_> {
         self.answer.fetched()
@@ -199,10 +204,12 @@ impl Place {
         Some(Self { key, source })
     }
 
-    /// Whether there is something else by now than in that generation.
+    /// Whether there is something else by now than in that generation, or nothing any more. Of another
+    /// source that has come here since, there is nothing to tell.
     pub(crate) fn has_changed_since(&self, generation: u64) -> bool {
         let record = self.read().0;
-        record.good.is_some() && record.generation != generation
+        let is_ours = record.good.is_some() || record.failed.is_some();
+        is_ours && record.generation != generation
     }
 
     /// What all its news are counted under.

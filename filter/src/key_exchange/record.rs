@@ -52,7 +52,7 @@ pub(super) struct Record {
     pub(super) generation: u64,
     /// The last good answer, and the last failure if it came later.
     pub(super) good: Option<End>,
-    failed: Option<End>,
+    pub(super) failed: Option<End>,
 }
 
 /// An end of a fetch: which, when, and what it brought.

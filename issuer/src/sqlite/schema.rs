@@ -174,4 +174,29 @@ PRAGMA user_version = 2;
         assert!(plan.contains("SEARCH sessions USING COVERING INDEX revocations"), "{plan}");
         assert!(plan.contains("domain=? AND status_list=? AND ended_at>?"), "{plan}");
     }
+
+    #[test]
+    fn a_file_of_each_earlier_version_is_brought_up_and_keeps_what_is_in_it() {
+        for version in 1..STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in &STEPS[..version] {
+                connection.execute_batch(step).unwrap();
+            }
+            let domain = "INSERT INTO domains (name, key_set, audience, token_lifetime,
+                session_lifetime, jwks_max_age, created_at) VALUES ('shop', 'k', 'a', 1, 2, 3, 4)";
+            connection.execute_batch(domain).unwrap();
+            let found = i64::try_from(version).unwrap();
+            connection.pragma_update(None, "user_version", found).unwrap();
+            for _ in 0..2 {
+                migrate(&mut connection).unwrap();
+                assert_eq!(super::version(&connection).unwrap(), VERSION);
+                let count = |table: &str| -> i64 {
+                    let query = format!("SELECT count(*) FROM {table}");
+                    connection.query_row(&query, [], |row| row.get(0)).unwrap()
+                };
+                assert_eq!(["domains", "edges", "contacts"].map(count), [1, 0, 0], "{version}");
+            }
+        }
+        assert_eq!(i64::try_from(STEPS.len()), Ok(VERSION));
+    }
 }

@@ -160,6 +160,13 @@ struct Bar {
     until: f64,
     name: String,
     row: usize,
+    is_turned: bool,
+}
+
+impl Bar {
+    fn new(since: f64, until: f64, name: String) -> Self {
+        Self { since, until, name, row: 0, is_turned: false }
+    }
 }
 
 const ROW: f64 = 17.0;
@@ -168,11 +175,17 @@ const LABEL: f64 = 11.0;
 impl Lane {
     fn new(name: &'static str, colour: &'static str, mut bars: Vec<Bar>, span: f64) -> Self {
         bars.sort_by(|one, other| one.since.total_cmp(&other.since));
-        let per_second = (WIDTH - LEFT - RIGHT) / span;
+        let whole = WIDTH - LEFT - RIGHT;
+        let per_second = whole / span;
         let mut free: Vec<f64> = Vec::new();
         for bar in &mut bars {
-            let begin = bar.since * per_second;
-            let end = (bar.until * per_second).max(begin + canvas::width(&bar.name, LABEL) + 12.0);
+            let (mut begin, label) = (bar.since * per_second, canvas::width(&bar.name, LABEL));
+            let mut end = (bar.until * per_second).max(begin + label + 12.0);
+            // Where there is no room on the right, the name stands on the left.
+            bar.is_turned = begin + 6.0 + label > whole;
+            if bar.is_turned {
+                (begin, end) = (begin - label - 6.0, whole);
+            }
             let row = free.iter().position(|free| *free <= begin).unwrap_or(free.len());
             match free.get_mut(row) {
                 Some(free) => *free = end,
@@ -192,29 +205,20 @@ fn lanes(report: &Report) -> Vec<Lane> {
     let book = report.book();
     let span = report.took().as_secs_f64();
     let second = |time: Duration| report.since_start(time).as_secs_f64().min(span);
-    let bar = |trouble: &Trouble| Bar {
-        since: second(trouble.since),
-        until: second(trouble.end()),
-        name: trouble.kind.name().to_owned(),
-        row: 0,
+    let bar = |trouble: &Trouble| {
+        Bar::new(second(trouble.since), second(trouble.end()), trouble.kind.name().to_owned())
     };
     let of = |edge: Option<usize>| book.troubles.iter().filter(move |trouble| trouble.edge == edge);
     let mut at_the_issuer: Vec<Bar> = of(None).map(bar).collect();
     for revocation in &book.revocations {
         if matches!(revocation.means, Means::Withdrawal | Means::EndOfDomain) {
-            let (since, until) = (second(revocation.asked), second(revocation.asked));
-            let name = revocation.means.name().to_owned();
-            at_the_issuer.push(Bar { since, until, name, row: 0 });
+            let at = second(revocation.asked);
+            at_the_issuer.push(Bar::new(at, at, revocation.means.name().to_owned()));
         }
     }
     for (at, domain) in &book.rotations {
         let at = second(*at);
-        at_the_issuer.push(Bar {
-            since: at,
-            until: at,
-            name: format!("rotation ({domain})"),
-            row: 0,
-        });
+        at_the_issuer.push(Bar::new(at, at, format!("rotation ({domain})")));
     }
     let mut lanes = vec![Lane::new("issuer", INK, at_the_issuer, span)];
     for (number, (edge, colour)) in book.edges.iter().zip(EDGES).enumerate() {
@@ -237,12 +241,8 @@ fn troubles(canvas: &mut Canvas, panel: &Panel, lanes: &[Lane]) {
             let (x, y) = (panel.x(bar.since), top + 5.0 + row * ROW);
             let width = (panel.x(bar.until) - x).max(2.5);
             canvas.bar((x, y), (width, ROW - 3.0), lane.colour);
-            let right = panel.left + panel.width;
-            let (x, anchor) = if x + 6.0 + canvas::width(&bar.name, LABEL) > right {
-                (x - 4.0, Anchor::End)
-            } else {
-                (x + 6.0, Anchor::Start)
-            };
+            let (x, anchor) =
+                if bar.is_turned { (x - 4.0, Anchor::End) } else { (x + 6.0, Anchor::Start) };
             canvas.text((x, y + 10.8), &bar.name, &Style::of(LABEL, INK).anchored(anchor));
         }
         top += height;

@@ -16,6 +16,8 @@ use crate::service::Service;
 use crate::shop::{NOW, domain};
 use crate::table::Table;
 
+type EsKey = <Es256 as Algorithm>::SigningKey;
+
 const ISSUER: &str = "https://auth.example.com/shop";
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
@@ -34,8 +36,7 @@ async fn enrol(service: &Service, name: &str) -> (Edge, Value) {
 fn assertion(credential: &Value, held: Option<&str>) -> String {
     let key = &credential["keys"][0];
     let secret = Base64UrlUnpadded::decode_vec(key["d"].as_str().unwrap()).unwrap();
-    type EsKey = <Es256 as Algorithm>::SigningKey;
-    let signer = <EsKey as SigningKey<Es256>>::from_slice(&secret).unwrap();
+    let private = <EsKey as SigningKey<Es256>>::from_slice(&secret).unwrap();
     let now = SystemClock.now().0;
     let mut claims = json!({
         "iss": credential["edge"],
@@ -50,7 +51,7 @@ fn assertion(credential: &Value, held: Option<&str>) -> String {
     }
     let header = json!({ "alg": "ES256", "kid": key["kid"], "typ": "postern-edge+jwt" });
     let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
-    let signature = base64url(Es256.sign(&signer, signed.as_bytes()).as_bytes());
+    let signature = base64url(Es256.sign(&private, signed.as_bytes()).as_bytes());
     format!("{signed}.{signature}")
 }
 

@@ -54,10 +54,8 @@ impl EdgeWorld {
 
     /// A configuration that hands the variable of the edge over.
     pub(crate) fn config(&self, policy: &Value) -> EnvoyConfig {
-        let variable = format!("{RUNTIME}{:18}{VARIABLE}", "");
-        EnvoyConfig::for_test(self.issuer.port(), self.upstream.port())
-            .and_then(|config| config.policy(policy)?.replace(RUNTIME, &variable))
-            .unwrap()
+        let config = EnvoyConfig::for_test(self.issuer.port(), self.upstream.port());
+        with_variable(config.and_then(|config| config.policy(policy)).unwrap())
     }
 
     pub(crate) async fn start(&self, policy: &Value) -> Envoy {
@@ -69,6 +67,14 @@ impl EdgeWorld {
         let bundle = self.edge.bundle(&self.issuer.url(), sequence, &secret_keys(secrets));
         let etag = format!("{sequence}.good");
         self.issuer.publish(Published::new(&etag, max_age, &bundle));
+    }
+
+    /// Publishes a list that says this, signed with a secret of the domain.
+    pub(crate) fn publish_list(&self, etag: &str, secret: Secret<'_>, claims: &Value) {
+        let header = json!({ "alg": "HS256", "kid": secret.0, "typ": "statuslist+jwt" });
+        let (header, claims) = (header.to_string(), claims.to_string());
+        let list = self.edge.issuer_keys.sign(Key::Hs256(secret.1), header, claims);
+        self.issuer.publish_list(Some(Published::new(etag, 5, &list)));
     }
 
     pub(crate) fn token(&self, secret: Secret<'_>) -> String {
@@ -84,6 +90,11 @@ impl EdgeWorld {
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
         self.edge.issuer_keys.sign(Key::Hs256(secret.1), header.to_string(), all.to_string())
     }
+}
+
+/// The same, where the variable of the edge is handed to the filter.
+pub(crate) fn with_variable(config: EnvoyConfig) -> EnvoyConfig {
+    config.replace(RUNTIME, &format!("{RUNTIME}{:18}{VARIABLE}", "")).unwrap()
 }
 
 /// Connections to all worker threads.

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 const GATE: &str = "gate.yaml";
 const KEYS: &str = "keys.yaml";
+const ENROLLED: &str = "enrolled.yaml";
 const NATIVE: &str = "native.yaml";
 
 fn folder() -> PathBuf {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{GATE, KEYS, policy_of_the_plugin, postern, read, resources};
+use crate::{ENROLLED, GATE, KEYS, policy_of_the_plugin, postern, read, resources};
 
 #[test]
 fn the_policy_in_the_plugin_is_one_and_a_misspelt_one_is_not() {
@@ -37,6 +37,26 @@ fn keys_are_fetched_through_the_cluster_that_keys_yaml_makes() {
     assert!(tls["caCertificates"].is_string(), "a certificate that nobody checks");
 }
 
+/// What is a secret comes from the proxy's environment: the resources hold its name only.
+#[test]
+fn the_enrolled_gate_is_the_gate_with_a_credential_of_the_hosts() {
+    let (gate, enrolled) = (resources(GATE).remove(0), resources(ENROLLED).remove(0));
+    let host = json!({ "env": [{ "name": "POSTERN_EDGE", "valueFrom": "HOST" }] });
+    assert_eq!(enrolled["spec"]["vmConfig"], host);
+    for member in ["selector", "match", "phase", "url", "sha256", "failStrategy"] {
+        assert_eq!(enrolled["spec"][member], gate["spec"][member], "{member}");
+    }
+    let policy = &enrolled["spec"]["pluginConfig"];
+    let (code, said) = postern(&["policy", "check", "-"], &policy.to_string());
+    assert_eq!(code, Some(0), "{said}");
+    let cluster =
+        &gate["spec"]["pluginConfig"]["providers"]["shop"]["remote_jwks"]["http_uri"]["cluster"];
+    let shop = &policy["providers"]["shop"];
+    assert_eq!(&shop["edge_keys"]["http_uri"]["cluster"], cluster);
+    assert_eq!(&shop["status_list"]["cluster"], cluster);
+    assert!(read("README.md").contains("secretKeyRef: { name: postern-edge, key: credential }"));
+}
+
 #[test]
 fn the_gate_fails_shut_and_takes_one_module_only() {
     let gate = resources(GATE).remove(0);
@@ -51,7 +71,7 @@ fn the_gate_fails_shut_and_takes_one_module_only() {
 #[test]
 fn all_resources_are_for_one_workload() {
     let labels = json!({ "app": "storefront" });
-    for file in [GATE, KEYS, crate::NATIVE] {
+    for file in [GATE, ENROLLED, KEYS, crate::NATIVE] {
         for resource in resources(file) {
             let name = format!("{file}: {}", resource["kind"]);
             assert_eq!(resource["metadata"]["namespace"], "shop", "{name}");

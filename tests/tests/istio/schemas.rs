@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use postern_tests::workspace_root;
 use serde_json::{Value, json};
 
-use crate::{GATE, KEYS, NATIVE, resources};
+use crate::{ENROLLED, GATE, KEYS, NATIVE, resources};
 
 #[test]
 fn every_file_is_as_istio_wants_it() {
     for (file, kinds) in [
         (GATE, vec!["WasmPlugin"]),
+        (ENROLLED, vec!["WasmPlugin"]),
         (KEYS, vec!["ServiceEntry", "DestinationRule"]),
         (NATIVE, vec!["RequestAuthentication", "AuthorizationPolicy", "AuthorizationPolicy"]),
     ] {
@@ -32,6 +33,7 @@ fn a_misspelt_member_and_a_wrong_type_are_found() {
         resource.pointer_mut(pointer).unwrap()[name] = value;
         resource
     };
+    let enrolled = || resources(ENROLLED).remove(0);
     let rule = || resources(NATIVE).remove(1);
     let operation = "/spec/rules/0/to/0/operation";
     let cases = [
@@ -40,6 +42,10 @@ fn a_misspelt_member_and_a_wrong_type_are_found() {
         (changed(gate(), "/spec", "phase", json!(1)), "spec/phase"),
         (changed(gate(), "/spec", "pluginConfig", json!("{}")), "spec/pluginConfig"),
         (changed(gate(), "/spec/selector", "matchLables", json!({})), "selector.matchLables"),
+        (
+            changed(enrolled(), "/spec/vmConfig/env/0", "valueFrom", json!("SECRET")),
+            "spec/vmConfig/env/0/valueFrom",
+        ),
         (changed(gate(), "/metadata", "labels", json!([])), "metadata/labels"),
         (changed(gate(), "", "spce", json!({})), "WasmPlugin.spce"),
         (changed(gate(), "", "kind", json!("WasmPlugins")), "no WasmPlugins"),

@@ -33,3 +33,29 @@ impl EdgeCredential {
         documents.into_iter().enumerate().map(parse).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::edge::forged::credential_document;
+
+    #[test]
+    fn one_or_several_are_read_and_a_bad_one_is_named_by_its_place() {
+        let read = |document: &Value| EdgeCredential::parse_all(document.to_string().as_bytes());
+        let named = |document: &Value| read(document).unwrap_err().member;
+        let (shop, blog) =
+            (credential_document(&["https://a/shop"]), credential_document(&["https://a/blog"]));
+        assert_eq!(read(&shop).unwrap().len(), 1);
+        let both = read(&json!([shop, blog])).unwrap();
+        assert!(both[0].covers("https://a/shop") && both[1].covers("https://a/blog"));
+        assert!(read(&json!([])).unwrap().is_empty());
+        let mut bad = blog;
+        bad["keys"][1]["d"] = json!("AAAA");
+        assert_eq!(named(&bad), "keys[1].d");
+        assert_eq!(named(&json!([shop, bad])), "[1].keys[1].d");
+        assert_eq!(named(&json!([shop, 7])), "[1]");
+        assert_eq!(EdgeCredential::parse_all(b"[{},").unwrap_err().member, "");
+    }
+}

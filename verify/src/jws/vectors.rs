@@ -6,7 +6,11 @@
 //! from them on purpose stands in `exceptions.json`, with its reason, and every line there has to
 //! be of use.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -61,8 +65,19 @@ fn folder() -> PathBuf {
 }
 
 pub(crate) fn read(path: &str) -> Value {
-    let path = folder().join(path);
-    let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    read_from(&folder().join(path))
+}
+
+/// A cookbook's example of JWE: under a name of its own in a folder of vectors, or as its repository
+/// names it.
+pub(crate) fn read_jwe_example(own: &str, in_repository: &str) -> Value {
+    let cookbook = folder().join("cookbook");
+    let (own, other) = (cookbook.join(own), cookbook.join("jwe").join(in_repository));
+    read_from(if own.is_file() { &own } else { &other })
+}
+
+fn read_from(path: &Path) -> Value {
+    let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).unwrap()
 }
 

@@ -22,4 +22,6 @@ pub(crate) use self::{
 };
 
 #[cfg(test)]
+mod of_the_draft;
+#[cfg(test)]
 pub(crate) mod signing;

@@ -104,7 +104,7 @@ fn narrowed(bits: u8, list: &[u8]) -> Vec<u64> {
 }
 
 /// The status of a place within a byte: the first one has its lowest bits (§4.1).
-fn status(bits: u8, byte: u8, place: usize) -> u8 {
+pub(super) fn status(bits: u8, byte: u8, place: usize) -> u8 {
     let mask = u8::MAX >> (8 - bits);
     (byte >> (place * usize::from(bits))) & mask
 }
@@ -126,44 +126,8 @@ fn numbers(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
-    use crate::{base64url, status_list::inflate::inflate};
-
-    #[test]
-    fn the_drafts_vectors_say_what_the_draft_says_place_by_place() {
-        let vectors: Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
-        let cases = vectors["cases"].as_array().unwrap();
-        for case in cases {
-            let bits = case["bits"].as_u64().unwrap();
-            let packed = base64url::decode(case["lst"].as_str().unwrap()).unwrap();
-            let list = inflate(&packed, 1 << 20).unwrap();
-            let expected = |index: u64| match case.get("bytes") {
-                Some(bytes) => {
-                    let bit = index * bits;
-                    let byte = bytes[usize::try_from(bit / 8).unwrap()].as_u64().unwrap();
-                    byte >> (bit % 8) & ((1 << bits) - 1)
-                }
-                None => {
-                    case["not_valid"].get(index.to_string()).map_or(0, |it| it.as_u64().unwrap())
-                }
-            };
-            let places = Places::of_list(bits, &list).unwrap();
-            let length = list.len() as u64 * 8 / bits;
-            assert_eq!(case.get("entries").map_or(length, |it| it.as_u64().unwrap()), length);
-            for index in 0..length {
-                let (byte, place) = (index * bits / 8, index % (8 / bits));
-                let byte = list[usize::try_from(byte).unwrap()];
-                let bits = u8::try_from(bits).unwrap();
-                let status = status(bits, byte, usize::try_from(place).unwrap());
-                assert_eq!(u64::from(status), expected(index), "{bits} bits, {index}");
-                assert_eq!(places.refuses(index), status != 0, "{bits} bits, {index}");
-            }
-            assert!(places.refuses(length));
-        }
-        assert_eq!(cases.len(), 6);
-    }
 
     /// What the draft says, place by place.
     fn naive(bits: u64, list: &[u8], index: u64) -> bool {

@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, sync::Mutex};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use postern_verify::EdgeCredential;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -40,7 +41,7 @@ impl World {
         Self { issuer: Arc::new(Issuer::new(ports.clone(), url)), ports, _folder: folder }
     }
 
-    /// Enrols an edge and answers with its id and the public keys of the issuer.
+    /// Enrols an edge and answers with its id and its credential.
     async fn enrol(&self, name: &str, domains: &[&str], push_url: &str) -> (EdgeId, Value) {
         let enrolment = Enrolment {
             name: name.parse().unwrap(),
@@ -50,7 +51,7 @@ impl World {
         };
         let (edge, credential) = self.ports.enrol_edge(enrolment).await.unwrap();
         let credential: Value = serde_json::from_slice(credential.expose()).unwrap();
-        (edge.id, credential["issuer_keys"].clone())
+        (edge.id, credential)
     }
 
     fn start(&self) -> JoinHandle<()> {
@@ -123,17 +124,16 @@ fn part(token: &str, index: usize) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_is_poked_at_first_and_when_the_keys_of_its_domains_change() {
     let (world, server) = (World::new().await, Server::new("204 No Content").await);
-    let (id, issuer_keys) = world.enrol("worker", &["shop", "blog"], &server.url()).await;
+    let (id, credential) = world.enrol("worker", &["shop", "blog"], &server.url()).await;
     let task = world.start();
     server.wait_for(1).await;
     let token = server.token(0);
-    let kinds = postern_verify::KeyKinds::PublicOnly;
-    let keys = postern_verify::JwkSet::parse(issuer_keys.to_string().as_bytes(), kinds).unwrap();
-    let signed = postern_verify::UnverifiedToken::parse(token.as_bytes(), usize::MAX).unwrap();
-    assert!(signed.verify(&keys).is_ok());
+    let edge = EdgeCredential::parse(credential.to_string().as_bytes()).unwrap();
+    let [blog, shop] = ["https://auth.example.com/blog", "https://auth.example.com/shop"];
+    let told = edge.check_push(token.as_bytes(), Duration::from_secs(NOW + 1));
+    assert_eq!(told.unwrap(), [blog, shop]);
     assert_eq!(part(&token, 0)["typ"], "postern-push+jwt");
     let claims = |issuers: &[&str]| json!({ "aud": id.as_str(), "iat": NOW, "exp": NOW + 60, "issuers": issuers });
-    let [blog, shop] = ["https://auth.example.com/blog", "https://auth.example.com/shop"];
     assert_eq!(part(&token, 1), claims(&[blog, shop]));
 
     let changed = Instant::now();
@@ -193,4 +193,18 @@ async fn who_is_out_of_order_holds_nobody_up_and_no_redirect_is_followed() {
     let [delivered, refused, failed] = world.pushes()[..] else { panic!() };
     assert_eq!((delivered, refused), (2, 4));
     assert!(failed >= 2, "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_is_poked_when_sessions_of_a_domain_are_ended() {
+    let (world, server) = (World::new().await, Server::new("204 No Content").await);
+    world.enrol("worker", &["shop", "blog"], &server.url()).await;
+    let task = world.start();
+    server.wait_for(1).await;
+    let ended = Instant::now();
+    world.ports.end_sessions_of_domain(&"shop".parse().unwrap()).await.unwrap();
+    server.wait_for(2).await;
+    assert!(ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+    assert_eq!(part(&server.token(1), 1)["issuers"], json!(["https://auth.example.com/shop"]));
+    task.abort();
 }

@@ -1,6 +1,7 @@
 //! `GET /{domain}/edge/keys`, as an edge uses it and as others try to.
 
 mod rotation;
+mod round_trip;
 
 use axum::http::header::IF_NONE_MATCH;
 

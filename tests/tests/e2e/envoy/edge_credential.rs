@@ -68,15 +68,15 @@ async fn a_bad_credential_stops_the_start_and_is_named_but_not_quoted() {
     };
     let other = ForgedEdge::generate().unwrap().credential("http://127.0.0.1:1/blog");
     let cases = [
-        ("bad credential: POSTERN_EDGE: it is not", json!("not an object")),
-        ("bad credential: POSTERN_EDGE: keys[0].d", without("/keys/0", "d")),
+        ("bad credential: POSTERN_EDGE: invalid type: string", json!("not an object")),
+        ("bad credential: POSTERN_EDGE: keys[0]: missing field `d`", without("/keys/0", "d")),
         (
             "bad credential: POSTERN_EDGE: keys[1].d",
             with("/keys/1/d", other["keys"][1]["d"].clone()),
         ),
-        ("bad credential: POSTERN_EDGE: issuer_keys", without("", "issuer_keys")),
+        ("bad credential: POSTERN_EDGE: missing field `issuer_keys`", without("", "issuer_keys")),
         (
-            "bad credential: POSTERN_EDGE: [1].keys[0].d",
+            "bad credential: POSTERN_EDGE: [1].keys[0]: missing field `d`",
             json!([credential, without("/keys/0", "d")]),
         ),
         ("bad policy: providers.shop.edge_keys", other.clone()),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use postern_tests::{Client, Envoy, EnvoyConfig, Protocol, Request, wait_until};
+use postern_tests::{Client, Envoy, EnvoyConfig, Protocol, Request};
 
 use crate::edge_gate::{CURRENT, EdgeWorld, LIMIT, NEXT};
 
@@ -24,9 +24,11 @@ async fn a_hot_restart_loses_no_request_and_the_new_process_is_another_to_the_is
     tokio::time::sleep(Duration::from_secs(1)).await;
     let second = Envoy::start_in_line(&config, &world.credential(), 1).await.unwrap();
     let mut first = first;
-    wait_until("the end of the first process", LIMIT, async || first.ended().is_some())
-        .await
-        .unwrap();
+    let deadline = Instant::now() + LIMIT;
+    while first.ended().is_none() {
+        assert!(Instant::now() < deadline, "the first process does not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(second.gate().port(), port);
     // Whoever serves now takes what is new.
     world.publish(2, 1, &[CURRENT, NEXT]);
@@ -34,7 +36,7 @@ async fn a_hot_restart_loses_no_request_and_the_new_process_is_another_to_the_is
     second.wait_for_status(&next, 200, LIMIT).await.unwrap();
     load.abort();
     let outcome = load.await;
-    assert!(outcome.as_ref().is_err_and(|error| error.is_cancelled()), "{outcome:?}");
+    assert!(outcome.as_ref().is_err_and(tokio::task::JoinError::is_cancelled), "{outcome:?}");
 
     let polls = world.issuer.polls();
     let instances: BTreeSet<String> =

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     edge::forged::{EDGE_RECEIVING, STRANGER, encrypted, key, public_jwk},
-    jws::vectors::read,
+    jws::vectors::read_jwe_example,
 };
 
 const CONTENT: &[u8] = b"what nobody else reads";
@@ -145,7 +145,10 @@ fn there_are_five_parts_of_their_lengths_in_one_spelling() {
 /// RFC 7520 §5.4: the same steps on another curve and with shorter keys.
 #[test]
 fn agrees_with_the_cookbook_step_by_step() {
-    let example = read("cookbook/jwe_5_4_ecdh-es_a128kw.json");
+    let example = read_jwe_example(
+        "jwe_5_4_ecdh-es_a128kw.json",
+        "5_4.key_agreement_with_key_wrapping_using_ecdh-es_and_aes-keywrap_with_aes-gcm.json",
+    );
     let bytes = |value: &Value| base64url::decode(value.as_str().unwrap()).unwrap();
     let point = |jwk: &Value| {
         let point = [&[4][..], &bytes(&jwk["x"]), &bytes(&jwk["y"])].concat();

@@ -30,28 +30,6 @@ fn with(change: impl FnOnce(&mut Value)) -> Result<StatusList, StatusListError> 
 }
 
 #[test]
-fn the_drafts_own_token_is_a_list_by_its_own_key() {
-    let vectors: Value = serde_json::from_str(include_str!("../vectors.json")).unwrap();
-    let token = vectors["status_list_jwt"].as_str().unwrap();
-    let keys = json!({"keys": [vectors["status_list_jwk"]]}).to_string();
-    let keys = JwkSet::parse(keys.as_bytes(), KeyKinds::PublicOnly).unwrap();
-    let read = |uri, now| {
-        let terms = Terms { uri, clock_skew: Duration::ZERO, now: Duration::from_secs(now) };
-        let list = UnverifiedList::parse(token.as_bytes()).unwrap();
-        list.verify(&CoreSignatures, &keys, &terms)
-    };
-    let uri = "https://example.com/statuslists/1";
-    let list = read(uri, 2_291_720_169).unwrap();
-    assert_eq!(list.issued_at, Duration::from_secs(1_686_920_170));
-    assert_eq!(list.time_to_live, Some(Duration::from_secs(43_200)));
-    assert_eq!(list.key_id.as_deref(), Some("12"));
-    let refused: Vec<u64> = (0..17).filter(|index| list.places.refuses(*index)).collect();
-    assert_eq!(refused, [0, 3, 4, 5, 7, 8, 9, 13, 15, 16]);
-    assert_eq!(read(uri, 2_291_720_170), Err(StatusListError::Expired));
-    assert!(matches!(read("https://example.com/2", 0), Err(StatusListError::NotTheList(_))));
-}
-
-#[test]
 fn a_list_says_what_its_issuer_says() {
     let list = with(|claims| {
         claims["postern_not_before"] = json!({"all": 5, "subjects": {"u": 6}});

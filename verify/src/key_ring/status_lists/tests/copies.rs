@@ -69,5 +69,5 @@ fn news_make_a_fetch_of_a_list_due_once_a_second() {
     assert_eq!(poll(&mut gate, at(2_999)), None, "it had been answered just now");
     let fetch = poll(&mut gate, seconds(3)).expect("it may have been answered before the news");
     gate.keys_mut().handle_fetched(&fetch, status(304), seconds(3)).unwrap();
-    assert_eq!(poll(&mut gate, seconds(30)), None);
+    assert_eq!(poll(&mut gate, at(6_500)), None);
 }

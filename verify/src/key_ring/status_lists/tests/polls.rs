@@ -345,3 +345,22 @@ fn poll_when_due(gate: &mut Gate, key_set: &KeySetId) -> Fetch {
     gate.keys_mut().demand(key_set, at(1_000));
     poll(gate, at(1_000)).unwrap()
 }
+
+/// As threads of one host are told that another one has fetched something.
+#[test]
+fn news_of_a_list_are_fetched_at_once() {
+    let mut gate = filled(json!({"timeout": "2s"}), &[]);
+    assert!(poll(&mut gate, seconds(1)).is_none());
+    gate.keys_mut().expect_news(&list_id(7), seconds(1));
+    assert!(poll(&mut gate, seconds(1)).is_none(), "nobody has asked for that list");
+    gate.keys_mut().expect_news(&list_id(0), seconds(1));
+    assert!(poll(&mut gate, seconds(1)).is_some());
+}
+
+#[test]
+fn the_lists_in_use_and_the_age_of_the_oldest_can_be_told() {
+    assert_eq!(gate().keys().status_lists(0), None);
+    let gate = filled(json!({"timeout": "2s"}), &[]);
+    assert_eq!(gate.keys().status_lists(0), Some((1, at(0))));
+    assert_eq!(gate.keys().status_lists(1), None);
+}
