@@ -144,6 +144,8 @@ pub(super) enum Kind {
     Cut,
     LongCut,
     IssuerDead,
+    /// It does not answer in time, and nobody has done anything to it: the machine is busy.
+    IssuerBusy,
     Slow,
     Flip,
     Truncate,
@@ -161,6 +163,7 @@ impl Kind {
             Self::Cut => "cut off",
             Self::LongCut => "cut off for longer than max_stale",
             Self::IssuerDead => "issuer dead",
+            Self::IssuerBusy => "issuer busy",
             Self::Slow => "slow",
             Self::Flip => "bytes flipped",
             Self::Truncate => "answers truncated",
@@ -179,6 +182,7 @@ impl Kind {
             Self::Cut
             | Self::LongCut
             | Self::IssuerDead
+            | Self::IssuerBusy
             | Self::Flip
             | Self::Truncate
             | Self::RollBack

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::book::{Kind, Means, Scope};
 use super::edges::Edge;
@@ -15,12 +15,16 @@ use super::pool::Specimen;
 use super::scene::Scene;
 use super::{SHOP, VAULT};
 use crate::load::{command, published, since_epoch};
-use crate::{Failure, Issuer};
+use crate::{Client, Failure, Issuer, Request};
 
 /// How far a clock jumps, in seconds.
 const JUMP: i64 = 60;
 /// Before the first trouble: while an edge is cut off, rotations wait for it.
 const FIRST_ROTATION: Duration = Duration::from_millis(500);
+/// How often the issuer is asked whether it answers in time, and what that is: half of what an edge
+/// allows a fetch.
+const PROBE_PERIOD: Duration = Duration::from_millis(250);
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// How often it is looked whether everything still runs.
 const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
@@ -86,7 +90,7 @@ impl Director {
                 sleep(lasts).await;
                 return edge.speed_up();
             }
-            Kind::Cut | Kind::LongCut | Kind::IssuerDead => {
+            Kind::Cut | Kind::LongCut | Kind::IssuerDead | Kind::IssuerBusy => {
                 edge.cut(self.scene.random.below(2) == 0)?;
                 sleep(lasts).await;
                 return edge.mend();
@@ -169,6 +173,29 @@ impl Director {
         }
         // The run is over, and its end ends this.
         std::future::pending().await
+    }
+
+    /// Asks as the edges do: where the issuer is slow, because it or the whole machine is busy, they
+    /// cannot learn anything either.
+    ///
+    /// # Errors
+    /// Never; it goes on until it is stopped.
+    pub(super) async fn probe(self, issuer: Client) -> Result<(), Failure> {
+        let keys = Request::get(&format!("/{SHOP}/.well-known/jwks.json"));
+        let mut answered = since_epoch();
+        let mut trouble = None;
+        loop {
+            sleep(PROBE_PERIOD).await;
+            let answer = timeout(PROBE_LIMIT, issuer.send(keys.clone())).await;
+            if matches!(answer, Ok(Ok(answer)) if answer.status == 200) {
+                answered = since_epoch();
+                if let Some(trouble) = trouble.take() {
+                    self.scene.finish(trouble);
+                }
+            } else if trouble.is_none() && !self.scene.is_going_on(Kind::IssuerDead, answered) {
+                trouble = Some(self.scene.begin_at(Kind::IssuerBusy, None, answered));
+            }
+        }
     }
 
     /// Sees to it that nothing ends that nobody has ended.

@@ -89,6 +89,7 @@ async fn run_on(options: &Options, storage: Storage) -> Result<Report, Failure> 
         scene.look_at_keys(&stage.data, domain, Duration::ZERO).await?;
     }
     let users = users(options, &scene, &stage, &server).await?;
+    let issuer = server.client();
     let director = Director {
         scene: Arc::clone(&scene),
         edges: stage.edges.clone(),
@@ -97,6 +98,7 @@ async fn run_on(options: &Options, storage: Storage) -> Result<Report, Failure> 
     };
     let mut others = JoinSet::new();
     others.spawn(director.clone().watch());
+    others.spawn(director.clone().probe(issuer));
     let rotation = if options.is_short() { 5 } else { 12 };
     others.spawn(director.clone().rotate(Duration::from_secs(rotation)));
     let mut deeds = JoinSet::new();

@@ -106,9 +106,19 @@ impl Scene {
 
     /// It begins; returns its number.
     pub(super) fn begin(&self, kind: Kind, edge: Option<usize>) -> usize {
+        self.begin_at(kind, edge, since_epoch())
+    }
+
+    /// It has begun at that time.
+    pub(super) fn begin_at(&self, kind: Kind, edge: Option<usize>, since: Duration) -> usize {
         let mut book = self.book();
-        book.troubles.push(Trouble { kind, edge, since: since_epoch(), until: None });
+        book.troubles.push(Trouble { kind, edge, since, until: None });
         book.troubles.len() - 1
+    }
+
+    /// Whether it has been so at any time since then.
+    pub(super) fn is_going_on(&self, kind: Kind, since: Duration) -> bool {
+        self.book().troubles.iter().any(|trouble| trouble.kind == kind && trouble.end() >= since)
     }
 
     pub(super) fn finish(&self, number: usize) {

@@ -20,7 +20,7 @@ const START_LIMIT: Duration = Duration::from_secs(45);
 /// How long an old process may finish its requests, and when it has to be gone, in seconds.
 const DRAIN_TIME: &str = "2";
 const SHUTDOWN_TIME: &str = "4";
-const GONE: Duration = Duration::from_secs(6);
+const GONE: Duration = Duration::from_secs(20);
 
 /// The variable that the credential is in.
 const CREDENTIAL: &str = "POSTERN_EDGE";
