@@ -118,7 +118,7 @@ impl Cloud {
     }
 }
 
-fn variables(stack: &MiniStack, moto: &Moto) -> Vec<(&'static str, String)> {
+pub(crate) fn variables(stack: &MiniStack, moto: &Moto) -> Vec<(&'static str, String)> {
     let mut variables = stack.environment().to_vec();
     variables.retain(|(name, _)| *name != "AWS_ENDPOINT_URL_SECRETS_MANAGER");
     variables.push(("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto.url().to_owned()));

@@ -224,7 +224,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn read(request: hyper::Request<Incoming>) -> Result<Request, Failure> {
+pub(crate) async fn read(request: hyper::Request<Incoming>) -> Result<Request, Failure> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Failure::while_doing("reading a request"))?;
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
@@ -247,7 +247,7 @@ fn operation(request: &Request) -> &str {
     target.rsplit('.').next().unwrap_or_default()
 }
 
-fn passed_on(answer: Response) -> hyper::Response<Full<Bytes>> {
+pub(crate) fn passed_on(answer: Response) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or_default();
     let own = ["content-length", "transfer-encoding", "connection"];

@@ -166,6 +166,31 @@ impl Issuer {
         run_postern(&[arguments, &place].concat(), &self.environment(), input)
     }
 
+    /// Runs a command that may wait for long, and ends it when `has_to_end` says so. Whether it came to
+    /// its own end.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn postern_until(
+        &self,
+        arguments: &[&str],
+        has_to_end: impl Fn() -> bool,
+    ) -> Result<bool, Failure> {
+        let mut command = Command::new(postern_program()?);
+        command.args(arguments).args(self.place()).envs(self.environment());
+        let name = arguments.join("-");
+        let log = self.folder.join(format!("{name}.log"));
+        let mut process = Process::start("postern", &mut command, &log)?;
+        loop {
+            match process.ended() {
+                Some(status) if status.success() => return Ok(true),
+                Some(_) => return Err(process.failure("failed")),
+                None if has_to_end() => return Ok(false),
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
     /// Logs a user in.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! with the built filter, the real [`Issuer`] as a process of its own, and an [`Upstream`]
 //! that answers with what reached it. Everything listens on the loopback interface only.
 
+pub mod chaos;
 mod clock;
 mod cloud;
 mod config;
@@ -22,6 +23,7 @@ mod issuer;
 mod key_server;
 mod lambda;
 mod live_envoy;
+mod load;
 mod ministack;
 mod moto;
 mod page_server;
@@ -33,7 +35,7 @@ pub mod tour;
 mod upstream;
 mod worker;
 
-pub use clock::SetClock;
+pub use clock::{SetClock, ShiftedClock};
 pub use cloud::Cloud;
 pub use config::EnvoyConfig;
 pub use connection::Connection;
@@ -57,7 +59,8 @@ pub use page_server::PageServer;
 pub use process::wait_until;
 pub(crate) use programs::clock_library;
 pub use programs::{
-    aws_tool, envoy_program, filter_module, lambda_program, postern_program, workspace_root,
+    aws_tool, envoy_program, filter_module, lambda_program, npm_package, postern_program,
+    workspace_root,
 };
 pub use raw::RawConnection;
 pub use upstream::{Seen, Upstream};

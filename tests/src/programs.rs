@@ -31,6 +31,16 @@ pub fn filter_module() -> Result<PathBuf, Failure> {
     existing(path, "dist/filter.wasm is missing (cargo xtask build)")
 }
 
+/// The npm package as it is built: `POSTERN_NPM_PACKAGE`, or the one in `dist/`.
+///
+/// # Errors
+/// When there is none.
+pub fn npm_package() -> Result<PathBuf, Failure> {
+    let path = from_environment("POSTERN_NPM_PACKAGE", "dist/npm");
+    let missing = || Failure::new("dist/npm is missing (cargo xtask build)");
+    if path.is_dir() { Ok(path) } else { Err(missing()) }
+}
+
 /// The issuer's command: `POSTERN_BIN`, or what cargo builds now.
 ///
 /// # Errors

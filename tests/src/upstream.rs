@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,8 +44,20 @@ impl Upstream {
     /// # Errors
     /// When the port is taken.
     pub async fn start(port: u16) -> Result<Self, Failure> {
+        Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+    }
+
+    /// Listens on a free port of another address of this machine.
+    ///
+    /// # Errors
+    /// When the address is not ours.
+    pub async fn start_on(address: Ipv4Addr) -> Result<Self, Failure> {
+        Self::listen(SocketAddr::from((address, 0))).await
+    }
+
+    async fn listen(place: SocketAddr) -> Result<Self, Failure> {
         let failed = || Failure::while_doing("the upstream cannot listen");
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failed())?;
+        let listener = TcpListener::bind(place).await.map_err(failed())?;
         let address = listener.local_addr().map_err(failed())?;
         let requests = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(serve(listener, Arc::clone(&requests)));

@@ -31,10 +31,32 @@ impl Worker {
     /// # Errors
     /// When the Worker has not been built, workerd is missing, or it does not listen within 10 s.
     pub async fn start(port: u16, policy: &Value, origin: &str) -> Result<Self, Failure> {
+        let origins = json!([{ "origin": origin }]);
+        Self::start_with(&Setting { port, policy, origins, ways: None, secrets: &[] }).await
+    }
+
+    /// The same, but all that it fetches goes to `issuer`, whatever URL it has, and requests go to
+    /// `upstream`; `secrets` are more texts that are bound to names.
+    ///
+    /// # Errors
+    /// As [`Worker::start`].
+    pub async fn start_between(
+        port: u16,
+        policy: &Value,
+        (issuer, upstream): (SocketAddr, SocketAddr),
+        secrets: &[(&str, String)],
+    ) -> Result<Self, Failure> {
+        let origins = json!([{ "service": "UPSTREAM" }]);
+        let ways = Some((issuer, upstream));
+        Self::start_with(&Setting { port, policy, origins, ways, secrets }).await
+    }
+
+    async fn start_with(setting: &Setting<'_>) -> Result<Self, Failure> {
+        let port = setting.port;
         let failed = || Failure::while_doing("a folder for workerd");
         let folder = TempDir::new().map_err(failed())?;
         let modules = modules(&built(), folder.path(), "")?;
-        let config = configuration(port, policy, origin, &modules);
+        let config = configuration(setting, &modules);
         let file = folder.path().join("config.capnp");
         std::fs::write(&file, config).map_err(failed())?;
         let mut command = Command::new(program()?);
@@ -50,6 +72,11 @@ impl Worker {
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(Protocol::Http1, SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+    }
+
+    /// Ends it without a chance to finish anything.
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// A failure that shows the end of its log, when it has ended.
@@ -88,30 +115,53 @@ fn program() -> Result<PathBuf, Failure> {
     }
 }
 
+/// What one Worker is started with.
+struct Setting<'a> {
+    port: u16,
+    policy: &'a Value,
+    origins: Value,
+    /// Where everything that it fetches goes, and where the service `UPSTREAM` is.
+    ways: Option<(SocketAddr, SocketAddr)>,
+    secrets: &'a [(&'a str, String)],
+}
+
 /// What wrangler would tell workerd of `wrangler.toml`, with this policy and origin.
-fn configuration(port: u16, policy: &Value, origin: &str, modules: &[String]) -> String {
-    let bindings = [
+fn configuration(setting: &Setting<'_>, modules: &[String]) -> String {
+    let own = [
         ("POSTERN_POLICY_FROM", "vars".to_owned()),
-        ("POSTERN_POLICY", policy.to_string()),
-        ("POSTERN_ORIGINS", json!([{ "origin": origin }]).to_string()),
+        ("POSTERN_POLICY", setting.policy.to_string()),
+        ("POSTERN_ORIGINS", setting.origins.to_string()),
     ];
-    let bindings = bindings.map(|(name, value)| format!("(name = {name:?}, text = {value:?})"));
+    let texts = own.iter().chain(setting.secrets);
+    let mut bindings: Vec<String> =
+        texts.map(|(name, value)| format!("(name = {name:?}, text = {value:?})")).collect();
+    let (mut services, mut outbound) = (String::new(), "internet");
+    if let Some((issuer, upstream)) = setting.ways {
+        bindings.push("(name = \"UPSTREAM\", service = \"upstream\")".to_owned());
+        outbound = "issuer";
+        for (name, address) in [("issuer", issuer), ("upstream", upstream)] {
+            let way = format!("external = (address = \"{address}\", http = ())");
+            services.push_str(&format!("    (name = {name:?}, {way}),\n"));
+        }
+    }
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "gate", worker = .gate),
     (name = "internet", network = (allow = ["public", "private"])),
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "gate")],
+{services}  ],
+  sockets = [(name = "http", address = "127.0.0.1:{}", http = (), service = "gate")],
 );
 const gate :Workerd.Worker = (
   modules = [{}],
   compatibilityDate = "2026-04-01",
   compatibilityFlags = ["nodejs_compat"],
+  globalOutbound = "{outbound}",
   bindings = [{}],
 );
 "#,
+        setting.port,
         modules.join(", "),
         bindings.join(", ")
     )

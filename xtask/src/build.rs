@@ -11,11 +11,12 @@ use crate::steps::{Failure, execute, read_stdout, step};
 use crate::wasm;
 use crate::workspace::Workspace;
 
-/// What cargo built for the demo, the soak and the tests.
+/// What cargo built for the demo, the soak, the chaos and the tests.
 pub(crate) struct Programs {
     pub(crate) issuer: PathBuf,
     pub(crate) tour: PathBuf,
     pub(crate) soak: PathBuf,
+    pub(crate) chaos: PathBuf,
     pub(crate) functions: PathBuf,
 }
 
@@ -178,6 +179,7 @@ pub(crate) fn programs(
             issuer: artifact(&messages, "postern")?,
             tour: artifact(&messages, "tour")?,
             soak: artifact(&messages, "soak")?,
+            chaos: artifact(&messages, "chaos")?,
             functions: artifact(&messages, "postern-lambda")?,
         })
     })

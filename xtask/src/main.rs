@@ -1,4 +1,4 @@
-//! Postern's commands for those who work on it: `cargo xtask setup|build|demo|test|soak|bench`.
+//! Postern's commands for those who work on it: `cargo xtask setup|build|demo|test|soak|chaos|bench`.
 //!
 //! Only the standard library, so that the first command on a fresh clone starts in seconds.
 
@@ -6,6 +6,7 @@ mod aws;
 mod bench;
 mod browser;
 mod build;
+mod chaos;
 mod counts;
 mod demo;
 mod fuzz;
@@ -30,7 +31,7 @@ use steps::Failure;
 use workspace::Workspace;
 
 const USAGE: &str = "\
-Postern's set-up, build, demo, test, soak and bench commands.
+Postern's set-up, build, demo, test, soak, chaos and bench commands.
 
 usage: cargo xtask <command> [options]
 
@@ -55,6 +56,15 @@ usage: cargo xtask <command> [options]
   soak [--minutes N]  load on a real Envoy for 10 minutes, while keys rotate, the issuer is
                   killed and sessions are revoked: non-zero at a wrong verdict, or
                   where memory grows. A minute of it is one of the tests
+  chaos [options] load on two Envoys, the Worker and Node by one issuer, while keys rotate,
+                  sessions end, programs die, networks are cut, clocks are off by a minute
+                  and someone tampers with what the edges are told: non-zero at a wrong
+                  verdict, or where a revocation is not seen everywhere within 10 s. Wants to
+                  be root, for network namespaces. Half a minute of it is one of the tests
+      --seconds N         on each storage (240)
+      --seed N            what the plan is drawn by (printed)
+      --storage S         of sqlite,aws,both (both)
+      --report DIR        where the report, its figures and its plot go (target/chaos)
   bench verify    measure tokens and decisions, natively, in Wasm, and in peers
                   (wants Node 20 and npm)
   bench filter [options]
@@ -120,6 +130,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "demo" => demo::run(&workspace, options)?,
         "test" => test::run(&workspace, options)?,
         "soak" => soak::run(&workspace, options)?,
+        "chaos" => chaos::run(&workspace, options)?,
         "bench" => bench::run(&workspace, options)?,
         unknown => return Err(Failure::Usage(format!("unknown command `{unknown}`"))),
     }

@@ -24,13 +24,16 @@ use crate::workspace::Workspace;
 
 /// What tests need that may be missing, and which tests those are: nextest filters.
 const NEEDS: [(&str, &str); 9] = [
-    ("envoy", "package(postern-tests) & test(/(^|::)envoy::/)"),
+    ("envoy", "package(postern-tests) & kind(test) & test(/(^|::)(envoy|chaos)::/)"),
     (VECTORS, "package(postern-verify) & test(/(^|::)vectors::/)"),
     (STATUS_VECTORS, "package(postern-verify) & test(/(^|::)of_the_draft::/)"),
     (PEERS, "package(postern-tests) & binary(differential)"),
     (BROWSER, "package(postern-tests) & test(/(^|::)browser::/)"),
     (ISTIO_SCHEMAS, "package(postern-tests) & binary(istio) & test(/(^|::)schemas::/)"),
-    (WRANGLER, "package(postern-tests) & (binary(worker) | test(/workerd/))"),
+    (
+        WRANGLER,
+        "package(postern-tests) & kind(test) & (binary(worker) | test(/workerd|(^|::)chaos::/))",
+    ),
     (PACKAGE_TOOLS, "package(postern-tests) & test(/(^|::)npm::/)"),
     // What templates and pipelines hold is read from the files.
     (aws::TOOLS, "package(postern-tests) & binary(aws) & not test(/^(pipelines|template)::/)"),

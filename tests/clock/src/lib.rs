@@ -2,12 +2,14 @@
 //!
 //! The file that `POSTERN_CLOCK_FILE` names holds the time: nanoseconds since the Unix epoch, as
 //! eight bytes, the lowest first. It is read anew at each question, so whoever writes the file
-//! sets the clock. Clocks that do not tell the time of day go on as they are, and with them
-//! time-outs and ticks. Without the variable, so does the time of day.
+//! sets the clock. Where `POSTERN_CLOCK_SHIFT_FILE` names one instead, its eight bytes are signed, and
+//! what the true time of day is put forward by. Clocks that do not tell the time of day go on as they
+//! are, and with them time-outs and ticks. Without a variable, so does the time of day.
 
 #![expect(unsafe_code, reason = "it stands in for C functions, which get pointers")]
 
 use std::{
+    ffi::CStr,
     process::abort,
     sync::atomic::{AtomicI32, Ordering::Relaxed},
     time::Duration,
@@ -72,26 +74,48 @@ fn now() -> Duration {
 /// The time that the test set; `None` where none sets it. One that cannot be read ends the
 /// program: a test that runs at another time than it thinks proves nothing.
 fn told() -> Option<Duration> {
-    let file = file()?;
-    let mut nanoseconds = [0; 8];
-    // SAFETY: the buffer is as long as it is said to be.
-    let read = unsafe { libc::pread(file, nanoseconds.as_mut_ptr().cast(), nanoseconds.len(), 0) };
-    if usize::try_from(read) != Ok(nanoseconds.len()) {
-        abort();
+    static TIME: AtomicI32 = AtomicI32::new(UNKNOWN);
+    static SHIFT: AtomicI32 = AtomicI32::new(UNKNOWN);
+    if let Some(file) = file(c"POSTERN_CLOCK_FILE", &TIME) {
+        return Some(Duration::from_nanos(u64::from_le_bytes(read(file))));
     }
-    Some(Duration::from_nanos(u64::from_le_bytes(nanoseconds)))
+    let shift = i64::from_le_bytes(read(file(c"POSTERN_CLOCK_SHIFT_FILE", &SHIFT)?));
+    let way = Duration::from_nanos(shift.unsigned_abs());
+    let now = true_time();
+    Some(if shift < 0 { now.saturating_sub(way) } else { now + way })
 }
 
-/// The file, which stays open. It is opened without an allocation: allocators ask for the time.
-fn file() -> Option<c_int> {
-    const UNKNOWN: c_int = -1;
-    static FILE: AtomicI32 = AtomicI32::new(UNKNOWN);
+/// What the system tells.
+fn true_time() -> Duration {
+    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it is a place of our own.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut time) };
+    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds)
+}
+
+fn read(file: c_int) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer is as long as it is said to be.
+    let read = unsafe { libc::pread(file, bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if usize::try_from(read) != Ok(bytes.len()) {
+        abort();
+    }
+    bytes
+}
+
+/// No file has been opened yet.
+const UNKNOWN: c_int = -1;
+
+/// The file that a variable names, which stays open. It is opened without an allocation: allocators
+/// ask for the time.
+fn file(variable: &CStr, opened: &AtomicI32) -> Option<c_int> {
     // SAFETY: the name ends with a zero.
-    let path = unsafe { libc::getenv(c"POSTERN_CLOCK_FILE".as_ptr()) };
+    let path = unsafe { libc::getenv(variable.as_ptr()) };
     if path.is_null() {
         return None;
     }
-    let known = FILE.load(Relaxed);
+    let known = opened.load(Relaxed);
     if known != UNKNOWN {
         return Some(known);
     }
@@ -101,7 +125,7 @@ fn file() -> Option<c_int> {
         abort();
     }
     // Where two threads come here at once, one file more stays open.
-    FILE.store(file, Relaxed);
+    opened.store(file, Relaxed);
     Some(file)
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::load::Scene;
 use super::sessions::{Keeper, count};
-use super::{PASSWORD, ROTATION_PERIOD, SHOP, VAULT_DOMAIN, since_epoch};
+use super::{PASSWORD, ROTATION_PERIOD, SHOP, VAULT_DOMAIN};
+use crate::load::{command, published, since_epoch};
 use crate::{Client, Failure, Issuer, Request};
 
 /// Withdrawals of all keys of the domain `vault`: the one between two has to be known by then.
@@ -52,7 +53,7 @@ pub(super) async fn rotate(
     period.tick().await;
     loop {
         period.tick().await;
-        match run(&issuer, &["keys", "rotate", SHOP]).await {
+        match command(&issuer, &["keys", "rotate", SHOP]).await {
             Ok(_) => count(&deeds.rotations),
             Err(refusal) if refusal.to_string().contains("not known everywhere yet") => {
                 count(&deeds.refused_rotations);
@@ -78,7 +79,7 @@ pub(super) async fn withdraw(
     loop {
         tokio::time::sleep(period()).await;
         scene.knowledge.begin_withdrawal(VAULT_DOMAIN);
-        run(&issuer, &["keys", "rotate", VAULT_DOMAIN, "--compromised"]).await?;
+        command(&issuer, &["keys", "rotate", VAULT_DOMAIN, "--compromised"]).await?;
         let left = published(&issuer, VAULT_DOMAIN).await?;
         scene.knowledge.withdrawn(VAULT_DOMAIN, &left, since_epoch());
         count(&deeds.withdrawals);
@@ -152,35 +153,9 @@ pub(super) async fn disable(keeper: Keeper, issuer: Arc<Issuer>) -> Result<(), F
         tokio::time::sleep(Duration::from_secs(1)).await;
         session.end();
         keeper.scene.pool.revoke(&token);
-        run(&issuer, &["user", "disable", SHOP, &username]).await?;
+        command(&issuer, &["user", "disable", SHOP, &username]).await?;
         keeper.is_refused(&token).await?;
         count(&keeper.counts.disabled);
     }
     Ok(())
-}
-
-/// The `kid`s that a domain publishes.
-pub(super) async fn published(
-    issuer: &Arc<Issuer>,
-    domain: &'static str,
-) -> Result<Vec<String>, Failure> {
-    let list = run(issuer, &["keys", "list", domain]).await?;
-    let states = ["next", "current", "previous"];
-    let keys = list.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let key_id = words.next()?;
-        let state = words.nth(1)?;
-        states.contains(&state).then(|| key_id.to_owned())
-    });
-    Ok(keys.collect())
-}
-
-/// A command of `postern`, beside the server.
-async fn run(issuer: &Arc<Issuer>, arguments: &[&str]) -> Result<String, Failure> {
-    let (issuer, words) = (Arc::clone(issuer), arguments.join(" "));
-    let run = move || {
-        let arguments: Vec<&str> = words.split(' ').collect();
-        issuer.postern(&arguments, "")
-    };
-    tokio::task::spawn_blocking(run).await.map_err(Failure::while_doing("running postern"))?
 }

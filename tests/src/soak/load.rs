@@ -7,14 +7,11 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use super::connection::Connection;
-use super::forgery::Forger;
 use super::knowledge::Knowledge;
 use super::ledger::{Class, Manner, Specimen};
 use super::pool::Pool;
-use super::random::Random;
-use super::since_epoch;
 use super::tally::{Answered, Tally};
+use crate::load::{Connection, Forger, Random, since_epoch};
 
 /// How long a request may stay without any answer. The gate holds a request for 15 s at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -59,7 +56,8 @@ async fn present(
     manner: Manner,
     tally: &mut Tally,
 ) {
-    let forged = (manner == Manner::Forged).then(|| scene.forger.forge(specimen, &scene.random));
+    let forged = (manner == Manner::Forged)
+        .then(|| scene.forger.forge(&specimen.token, (&specimen.key_id, b"public"), &scene.random));
     let token = forged.as_deref().unwrap_or(&specimen.token);
     let class_at = |now| specimen.class(manner, &scene.knowledge, now);
     let sent = class_at(since_epoch());

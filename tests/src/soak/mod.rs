@@ -5,16 +5,13 @@
 //! fails the run: a valid token that is denied, whatever the issuer goes through, or an invalid
 //! one that passes, or that passes as somebody else. So does memory that grows.
 
-mod connection;
 mod disturbance;
-mod forgery;
 mod knowledge;
 mod ledger;
 mod load;
 mod memory;
 mod options;
 mod pool;
-mod random;
 mod report;
 mod sessions;
 mod stage;
@@ -25,19 +22,17 @@ pub use report::Report;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use crate::load::{Connection, Forger, Random, since_epoch};
 use crate::{Envoy, Failure, Issuer, Protocol};
-use connection::Connection;
 use disturbance::Deeds;
-use forgery::Forger;
 use knowledge::Knowledge;
 use load::Scene;
 use memory::{Memory, mebibytes};
 use pool::Pool;
-use random::Random;
 use sessions::{IssuerCounts, Keeper};
 use stage::Stage;
 use tally::Tally;
@@ -172,9 +167,4 @@ fn note(envoy: &mut Envoy, memory: &mut Memory, since_start: Duration) -> Result
     }
     memory.note(since_start, envoy.resident_bytes()?);
     Ok(())
-}
-
-/// The time, as tokens tell it.
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

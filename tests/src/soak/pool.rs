@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ledger::{Manner, Specimen};
-use super::random::Random;
 use super::{SHOP, VAULT_DOMAIN};
+use crate::load::Random;
 
 /// How many old tokens of a kind are kept.
 const MAX_OLD: usize = 200;

@@ -9,8 +9,9 @@ use super::disturbance::Deeds;
 use super::ledger::{Class, Expected};
 use super::memory::{Memory, mebibytes};
 use super::sessions::IssuerCounts;
-use super::tally::{Latencies, Tally};
+use super::tally::Tally;
 use super::{Counts, EXPIRY_MARGIN, GROWTH_LIMIT_MIB, LEARNING_TIME, Options, ROTATION_PERIOD};
+use crate::load::Latencies;
 
 /// How many of the samples of memory are printed.
 const SHOWN_SAMPLES: usize = 20;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::knowledge::KeyStanding;
 use super::ledger::{Session, Specimen};
 use super::load::Scene;
-use super::{PASSWORD, USERNAME, since_epoch};
+use super::{PASSWORD, USERNAME};
+use crate::load::since_epoch;
 use crate::{Client, Failure, Request, Response};
 use serde_json::json;
 

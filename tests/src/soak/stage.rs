@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::Options;
 use super::knowledge::Knowledge;
 use super::{API, AUDIT, PASSWORD, SHOP, USERNAME, VAULT, VAULT_DOMAIN};
-use super::{Options, disturbance, since_epoch};
+use crate::load::{published, since_epoch};
 use crate::{Envoy, EnvoyConfig, Failure, Issuer, LogLevel, Upstream};
 
 /// The shortest that the issuer offers, so that expiry is seen often.
@@ -53,7 +54,7 @@ impl Stage {
         let envoy = Envoy::start_logging(&config, LogLevel::Warning).await?;
         knowledge.issuer_answers(since_epoch());
         for domain in [SHOP, VAULT_DOMAIN] {
-            for key_id in disturbance::published(&data, domain).await? {
+            for key_id in published(&data, domain).await? {
                 knowledge.published(domain, &key_id, since_epoch());
             }
         }

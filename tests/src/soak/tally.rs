@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ledger::{Class, Expected};
+use crate::load::Latencies;
 
 /// How many wrong answers are told in full.
 const MAX_EXAMPLES: usize = 10;
@@ -28,14 +29,6 @@ pub(super) struct Answered {
     /// It passed, and as whom it should have.
     pub(super) passed: bool,
     pub(super) took: Duration,
-}
-
-/// Times to an answer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Latencies {
-    pub(super) median: Duration,
-    pub(super) p99: Duration,
-    pub(super) longest: Duration,
 }
 
 impl Tally {
@@ -95,13 +88,7 @@ impl Tally {
     }
 
     pub(super) fn latencies(&mut self) -> Latencies {
-        self.latencies.sort_unstable();
-        let at = |share: usize| {
-            let index = self.latencies.len().saturating_sub(1) * share / 1000;
-            let micros = self.latencies.get(index).copied().unwrap_or_default();
-            Duration::from_micros(micros.into())
-        };
-        Latencies { median: at(500), p99: at(990), longest: at(1000) }
+        Latencies::of(&mut self.latencies)
     }
 
     fn enter(&mut self, class: Class, verdict: String) {

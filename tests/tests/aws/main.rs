@@ -9,6 +9,7 @@
 )]
 
 mod authorizer_corpus;
+mod chaos;
 mod command;
 mod edges;
 mod envoy;

@@ -4,12 +4,9 @@ use std::{path::PathBuf, process::Command};
 
 use postern_tests::workspace_root;
 
-/// The npm package as it is built: `POSTERN_NPM_PACKAGE`, or the one in `dist/`.
+/// The npm package as it is built.
 pub(crate) fn npm_package() -> PathBuf {
-    let package = std::env::var_os("POSTERN_NPM_PACKAGE");
-    let package = package.map_or_else(|| workspace_root().join("dist/npm"), PathBuf::from);
-    assert!(package.is_dir(), "dist/npm is missing (cargo xtask build)");
-    package
+    postern_tests::npm_package().unwrap()
 }
 
 /// Runs the tests of a file with `variables` in their environment.

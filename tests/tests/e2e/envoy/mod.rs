@@ -1,6 +1,7 @@
 //! Tests that start a real Envoy.
 
 mod answers;
+mod chaos;
 mod configuration;
 mod corpus;
 mod edge_credential;

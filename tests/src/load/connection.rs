@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::{Failure, Protocol};
 
 /// One connection, made anew when the other side has closed it.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     protocol: Protocol,
     address: SocketAddr,
     sender: Option<Sender>,
@@ -25,12 +25,12 @@ enum Sender {
 }
 
 impl Connection {
-    pub(super) fn new(protocol: Protocol, address: SocketAddr) -> Self {
+    pub(crate) fn new(protocol: Protocol, address: SocketAddr) -> Self {
         Self { protocol, address, sender: None }
     }
 
     /// `GET path` with a bearer token; returns the status and the body.
-    pub(super) async fn get(&mut self, path: &str, token: &str) -> Result<(u16, Bytes), Failure> {
+    pub(crate) async fn get(&mut self, path: &str, token: &str) -> Result<(u16, Bytes), Failure> {
         let request = self.request(path, token)?;
         let answer = self.exchange(request).await;
         if answer.is_err() {

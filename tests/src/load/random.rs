@@ -5,28 +5,28 @@ use std::time::Duration;
 
 /// `SplitMix64`. All who draw from one take from one row.
 #[derive(Debug)]
-pub(super) struct Random(AtomicU64);
+pub(crate) struct Random(AtomicU64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
     /// A number below `bound`, or 0 where that is 0.
-    pub(super) fn below(&self, bound: usize) -> usize {
+    pub(crate) fn below(&self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % bound).unwrap_or_default()
     }
 
     /// A time from `least` to `most`, in steps of a millisecond.
-    pub(super) fn between(&self, least: Duration, most: Duration) -> Duration {
+    pub(crate) fn between(&self, least: Duration, most: Duration) -> Duration {
         let span = usize::try_from(most.saturating_sub(least).as_millis()).unwrap_or(usize::MAX);
         let offset = self.below(span.saturating_add(1));
         least + Duration::from_millis(u64::try_from(offset).unwrap_or_default())
     }
 
     /// One of them.
-    pub(super) fn choose<'a, T>(&self, items: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn choose<'a, T>(&self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len()))
     }
 
