@@ -19,7 +19,8 @@ use crate::table::Table;
 type EsKey = <Es256 as Algorithm>::SigningKey;
 
 const ISSUER: &str = "https://auth.example.com/shop";
-const WEEK: u64 = 7 * 24 * 60 * 60;
+/// For how long a contact is kept.
+const KEPT: u64 = 25 * 60 * 60;
 
 /// An edge and its credential, enrolled by an operator of that service.
 async fn enrol(service: &Service, name: &str) -> (Edge, Value) {
@@ -133,7 +134,7 @@ async fn edges_and_contacts_lie_where_the_layout_says() {
         service.ports.store.record_contact(&contact).await.unwrap();
         let key = format!("{id}#{}", contact.instance);
         let item = table.item(["contacts#shop", &key]).await.unwrap();
-        assert_eq!(item["ttl"], AttributeValue::N((NOW.0 + WEEK).to_string()));
+        assert_eq!(item["ttl"], AttributeValue::N((NOW.0 + KEPT).to_string()));
         assert_eq!(item["generation"], AttributeValue::N("3".to_owned()));
     })
     .await;
