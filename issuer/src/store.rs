@@ -199,7 +199,8 @@ pub trait Store: Send + Sync {
     /// Puts a contact in the place of the earlier one of that process of that edge with that domain.
     async fn record_contact(&self, contact: &Contact) -> Result<(), StoreError>;
 
-    /// The last contact of each process with a domain within a day at least, by edge and process.
+    /// The last contact of each process with a domain within a day at least, by edge and process; not
+    /// of edges that were removed.
     async fn contacts(&self, domain: &DomainName) -> Result<Vec<Contact>, StoreError>;
 
     /// Fails unless the storage can be read from and written to. A write must get as far as

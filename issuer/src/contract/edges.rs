@@ -66,6 +66,7 @@ pub(super) async fn contacts(store: &dyn Store) {
     }
     assert_eq!(store.contacts(&shop).await.unwrap().len(), usize::from(RACERS) - 1);
     assert!(store.remove_edge(&edge.name, NOW).await.unwrap());
+    assert_eq!(store.contacts(&shop).await.unwrap(), []);
 }
 
 /// An edge that nobody has the keys of.

@@ -4,6 +4,8 @@
 //! removed. So an enrolment that comes no further than the edge's own item has enrolled nobody, and
 //! nobody has its keys; and a removal cuts the edge off with its first write.
 
+use std::collections::HashSet;
+
 use super::{
     item::{Item, Reader, number, text, with},
     keys,
@@ -114,7 +116,11 @@ pub(super) async fn contacts(
     table: &Table,
     domain: &DomainName,
 ) -> Result<Vec<Contact>, StoreError> {
-    let entries = table.list(keys::contacts(domain), None).await?;
+    let mut entries = table.list(keys::contacts(domain), None).await?;
+    // After that: of an edge that was enrolled by then, no contact is missed.
+    let edges = enrolled(table).await?;
+    let edges: HashSet<_> = edges.iter().map(|edge| edge.id.as_str()).collect();
+    entries.retain(|entry| entry.split_once('#').is_some_and(|(edge, _)| edges.contains(edge)));
     let entries: Vec<_> = entries.iter().map(|entry| keys::contact_entry(domain, entry)).collect();
     let items = table.read_all(&entries).await?;
     let mut contacts: Vec<_> =

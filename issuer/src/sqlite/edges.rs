@@ -113,7 +113,8 @@ pub(super) fn contacts(
     connection: &Connection,
     domain: &DomainName,
 ) -> Result<Vec<Contact>, StoreError> {
-    let query = "SELECT edge, instance, at, generation FROM contacts WHERE domain = ?1
+    let query = "SELECT edge, instance, at, generation FROM contacts
+         WHERE domain = ?1 AND edge IN (SELECT id FROM edges WHERE removed_at IS NULL)
          ORDER BY edge, instance";
     let mut statement = connection.prepare_cached(query)?;
     let contacts = statement.query_map([domain.as_str()], |row| {
