@@ -132,9 +132,11 @@ async fn make(fetch: &Fetch, keys: &impl Keys, stores: Stores, env: &Env) {
         if let Some(copy) = store::read(&place, with_kv, env).await
             && copy.at > heard(&name)
         {
-            let at = copy.at.min(now());
-            note(name.clone(), at);
-            match take_copy(fetch, &copy, at, keys) {
+            // As it says itself: one of a moment ahead would else count again and again.
+            note(name.clone(), copy.at);
+            match take_copy(fetch, &copy, copy.at.min(now()), keys) {
+                // It is older than what is held, or copies have counted for long enough.
+                Some(Err(FetchError::NoAnswer)) => {}
                 // What does not hold up to the core's look changes nothing: the issuer is asked.
                 Some(Err(reason)) => log::copy_refused(fetch, &reason.to_string()),
                 // Who has fetched it has told the log.
@@ -143,9 +145,10 @@ async fn make(fetch: &Fetch, keys: &impl Keys, stores: Stores, env: &Env) {
         }
     }
     let is_whole = stores == Stores::Fill;
-    let answer = network::ask(fetch, is_whole).await.unwrap_or_default();
+    // What it says is no newer than when it was asked.
     let at = now();
-    match end(fetch, &answer, at, keys) {
+    let answer = network::ask(fetch, is_whole).await.unwrap_or_default();
+    match end(fetch, &answer, now(), keys) {
         // The policy is another by now, or the fetch was made anew.
         None | Some(Ok(KeyUpdate::Ignored)) => return,
         Some(Ok(KeyUpdate::Unchanged | KeyUpdate::Discovered)) => {}

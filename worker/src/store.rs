@@ -47,8 +47,8 @@ extern "C" {
     fn text(this: &Kept) -> Result<JsValue, JsValue>;
 }
 
-/// How far the clocks of isolates may differ, in milliseconds.
-const LARGEST_SKEW: f64 = 60_000.0;
+/// How far the clocks of isolates may differ, in milliseconds: they are those of machines that keep time.
+const LARGEST_SKEW: f64 = 2_000.0;
 
 /// What an issuer answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

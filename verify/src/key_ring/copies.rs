@@ -29,6 +29,10 @@ impl KeyRing {
     /// It is held to what an answer is held to, and is as old as that. One that brings nothing changes
     /// nothing, and the fetch is still to be made.
     ///
+    /// Of what the issuer signs (bundles and status lists), three copies count one after another, and then
+    /// the issuer is to be asked: nobody has signed `at`, and who can write to the store could date what is
+    /// held anew for ever.
+    ///
     /// # Errors
     ///
     /// [`FetchError`] where it brings nothing; for the log.

@@ -40,6 +40,10 @@ pub(super) const LOST_FETCH_GRACE: Duration = Duration::from_secs(1);
 /// unknown `kid` makes for one of an edge's bundle.
 pub(super) const NEWS_COOLDOWN: Duration = Duration::from_secs(1);
 
+/// How many copies of signed answers count one after another. Who can write to the store that they are in
+/// can date an old one anew, as often as they like: so the issuer itself is asked after so many.
+pub(super) const MAX_COPIES: u32 = 3;
+
 const ACCEPT_CONFIGURATION: &str = "application/json";
 
 /// Who may fetch a key set.
@@ -81,6 +85,8 @@ pub(super) struct Slot {
     wanted: Cell<bool>,
     /// and this tells which of several sets was looked at last.
     used: Cell<u64>,
+    /// How many copies of answers have counted since the issuer itself was asked.
+    copies: u32,
     /// When a tick was last asked for because the fetch is overdue.
     nudged: Option<Duration>,
     /// The issuer has said that there is something new, since the fetch began that is under way.
@@ -134,6 +140,7 @@ impl Slot {
             was_asked: false,
             wanted: Cell::new(false),
             used: Cell::new(0),
+            copies: 0,
             nudged: None,
             has_news: false,
             salt,
@@ -398,6 +405,7 @@ impl Slot {
         self.in_flight_since = None;
         self.last_attempt = Some(now);
         self.attempts += 1;
+        self.copies = 0;
         let chance = Chance::new(seed, self.salt, self.attempts);
         let result = match self.source.asking() {
             Some(_) => return self.end_configuration(fetched, chance, now),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Access, LOST_FETCH_GRACE, NEWS_COOLDOWN, Slot};
+use super::{Access, LOST_FETCH_GRACE, MAX_COPIES, NEWS_COOLDOWN, Slot};
 use crate::{
     key_ring::{
         fetch::{FetchError, Fetched, KeyUpdate},
@@ -26,12 +26,16 @@ impl Slot {
         if self.source.asking().is_some() {
             return self.end_fetch(copy, signatures, at, seed, last_version);
         }
-        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
+        // Where anybody may fetch it, nobody has signed it, and the store is trusted.
+        let is_signed = matches!(self.access, Access::Edge(_));
+        let is_older = self.held.as_ref().is_some_and(|held| held.confirmed > at);
+        if is_older || (is_signed && self.copies >= MAX_COPIES) {
             return Err(FetchError::NoAnswer);
         }
         let update = self.take(copy, signatures, now, last_version)?;
         (self.in_flight_since, self.last_attempt) = (None, Some(at));
         self.attempts += 1;
+        self.copies += 1;
         self.failures = 0;
         let chance = Chance::new(seed, self.salt, self.attempts);
         let sequence = self.newest_bundle();

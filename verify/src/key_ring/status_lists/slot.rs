@@ -8,7 +8,7 @@ use crate::{
         fetch::{ACCEPT_LIST, Fetch, FetchError, Fetched, KeySetId, KeyUpdate},
         freshness,
         schedule::{self, Chance},
-        slot::{CLOCK_TOLERANCE, LOST_FETCH_GRACE, NEWS_COOLDOWN, OVERDUE},
+        slot::{CLOCK_TOLERANCE, LOST_FETCH_GRACE, MAX_COPIES, NEWS_COOLDOWN, OVERDUE},
     },
     policy::{HttpUri, KeyFetching},
     status_list::{MAX_LIST_BYTES, Places, StatusList, StatusListError},
@@ -54,6 +54,8 @@ pub(super) struct ListSlot {
     /// and this tells which of several was looked at last.
     used: Cell<u64>,
     nudged: Option<Duration>,
+    /// How many copies of answers have counted since the issuer itself was asked.
+    copies: u32,
     /// The issuer has said that there is something new, since the fetch began that is under way.
     has_news: bool,
     salt: u64,
@@ -113,6 +115,7 @@ impl ListSlot {
             idle_polls: 0,
             used: Cell::new(0),
             nudged: None,
+            copies: 0,
             has_news: false,
             salt,
         }
@@ -279,6 +282,7 @@ impl ListSlot {
         self.in_flight_since = None;
         self.last_attempt = Some(now);
         self.attempts += 1;
+        self.copies = 0;
         let chance = Chance::new(seed, self.salt, self.attempts);
         let result = self.take(fetched, read, fetching, now);
         if let (Ok(_), Some(held)) = (&result, &self.held) {
@@ -303,12 +307,14 @@ impl ListSlot {
         seed: u64,
         [at, now]: [Duration; 2],
     ) -> Result<KeyUpdate, FetchError> {
-        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
+        let is_older = self.held.as_ref().is_some_and(|held| held.confirmed > at);
+        if is_older || self.copies >= MAX_COPIES {
             return Err(FetchError::NoAnswer);
         }
         let update = self.take(copy, read, fetching, now)?;
         (self.in_flight_since, self.last_attempt) = (None, Some(at));
         self.attempts += 1;
+        self.copies += 1;
         (self.failures, self.awaits_keys) = (0, false);
         let chance = Chance::new(seed, self.salt, self.attempts);
         if let Some(held) = &mut self.held {

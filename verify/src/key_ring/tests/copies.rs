@@ -119,3 +119,32 @@ fn a_push_makes_a_fetch_due_once_a_second() {
     heard(&mut ring, json!([ISSUER]), at(3));
     assert!(ring.next_wakeup().unwrap() <= at(4));
 }
+
+#[test]
+fn a_copy_that_is_dated_anew_for_ever_freezes_nothing() {
+    let mut ring = enrolled();
+    let old = bundle(7, "a");
+    let (mut own, mut last_own) = (Vec::new(), 0);
+    for second in 0..600 {
+        let Some(fetch) = ring.poll_fetch(at(second)) else { continue };
+        if ring.handle_copy(&fetch, copy(&old, b"\"7.x\""), at(second), at(second)).is_err() {
+            assert!(second - last_own <= 25, "{own:?} {second}");
+            (last_own, own) = (second, [own, vec![second]].concat());
+            // It also counts when the issuer is not there: nobody but the issuer can prevent that.
+            let fetched = if own.len() % 2 == 0 { answer(&old) } else { Fetched::Failed };
+            let _ = ring.handle_fetched(&fetch, fetched, at(second));
+        }
+        assert_eq!(state(&ring, "a", second), "ready");
+    }
+    assert!(own.len() > 20, "{own:?}");
+    assert_eq!(ring.bundles_refused(), 0);
+}
+
+#[test]
+fn what_nobody_signs_is_taken_from_a_store_as_often_as_it_has_it() {
+    let mut ring = super::ring();
+    for second in (0..3_000).step_by(100) {
+        let fetch = ring.poll_fetch(at(second)).unwrap();
+        ring.handle_copy(&fetch, copy(JWKS, b"x"), at(second), at(second)).unwrap();
+    }
+}

@@ -71,3 +71,23 @@ fn news_make_a_fetch_of_a_list_due_once_a_second() {
     gate.keys_mut().handle_fetched(&fetch, status(304), seconds(3)).unwrap();
     assert_eq!(poll(&mut gate, at(6_500)), None);
 }
+
+#[test]
+fn a_list_that_is_dated_anew_for_ever_is_asked_for_after_three_copies() {
+    let mut gate = demanding();
+    let old = list(1, 0, at(0), &[]);
+    let mut taken = 0;
+    for second in 0..30 {
+        let now = seconds(second);
+        let _ = verdict(&mut gate, &token(0, 7), now);
+        let Some(fetch) = poll(&mut gate, now) else { continue };
+        if gate.keys_mut().handle_copy(&fetch, answer(&old), now, now).is_err() {
+            let body = list(1, 0, now, &[7]);
+            gate.keys_mut().handle_fetched(&fetch, answer(&body), now).unwrap();
+            assert_eq!(verdict(&mut gate, &token(0, 7), now), "token_revoked");
+            break;
+        }
+        taken += 1;
+    }
+    assert_eq!((taken, gate.counters().lists_refused), (3, 0));
+}
