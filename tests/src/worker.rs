@@ -135,15 +135,15 @@ fn configuration(setting: &Setting<'_>, modules: &[String]) -> String {
     let texts = own.iter().chain(setting.secrets);
     let mut bindings: Vec<String> =
         texts.map(|(name, value)| format!("(name = {name:?}, text = {value:?})")).collect();
-    let (mut services, mut outbound) = (String::new(), "internet");
-    if let Some((issuer, upstream)) = setting.ways {
+    let ways = setting.ways.map(|(issuer, upstream)| [("issuer", issuer), ("upstream", upstream)]);
+    let service = |(name, address): (&str, SocketAddr)| {
+        format!("    (name = {name:?}, external = (address = \"{address}\", http = ())),\n")
+    };
+    let services: String = ways.into_iter().flatten().map(service).collect();
+    if ways.is_some() {
         bindings.push("(name = \"UPSTREAM\", service = \"upstream\")".to_owned());
-        outbound = "issuer";
-        for (name, address) in [("issuer", issuer), ("upstream", upstream)] {
-            let way = format!("external = (address = \"{address}\", http = ())");
-            services.push_str(&format!("    (name = {name:?}, {way}),\n"));
-        }
     }
+    let outbound = if ways.is_some() { "issuer" } else { "internet" };
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (

@@ -318,7 +318,7 @@ impl Book {
         to: Duration,
     ) -> (Duration, Duration) {
         let light = self.light(edge, from, to);
-        let lengths = || light.iter().map(|(since, until)| *until - *since);
+        let lengths = || light.iter().map(|(since, until)| until.saturating_sub(*since));
         (lengths().max().unwrap_or_default(), lengths().sum())
     }
 

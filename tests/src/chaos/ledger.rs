@@ -129,16 +129,15 @@ impl Book {
         // A revocation that became binding on the way does not: it was not yet when it was sent.
         let class = if sent == answered { sent } else { Class::Changed };
         let judgement = match (class.expected(), &asked.answer) {
-            (_, Answer::AsSomebodyElse) => Judgement::WrongAccept,
-            (Expected::Denial, Answer::Allowed) => Judgement::WrongAccept,
+            (_, Answer::AsSomebodyElse) | (Expected::Denial, Answer::Allowed) => {
+                Judgement::WrongAccept
+            }
+            (_, Answer::Allowed) => Judgement::Right,
             (expected, answer) if answer.is_unavailable() => self.excuse(asked, expected),
             (_, Answer::Nothing(_)) if self.is_silenced(asked) => Judgement::Down,
-            (_, Answer::Nothing(_)) => Judgement::WrongDenial,
-            (_, Answer::Allowed) => Judgement::Right,
-            (Expected::Pass, Answer::Refused(..)) => Judgement::WrongDenial,
-            (_, answer) if answer.is_denial() => Judgement::Right,
-            // Neither an answer of the API nor one of the gate.
-            (_, Answer::Refused(..)) => Judgement::WrongDenial,
+            (Expected::Denial | Expected::Either, answer) if answer.is_denial() => Judgement::Right,
+            // The others are neither an answer of the API nor one of the gate.
+            (_, Answer::Refused(..) | Answer::Nothing(_)) => Judgement::WrongDenial,
         };
         Judged { class, judgement }
     }
@@ -227,8 +226,9 @@ impl Book {
     /// does so whenever it can reach it for long enough in one piece.
     fn known_since(&self, edge: usize, at: Duration) -> Duration {
         let light = self.light(edge, Duration::ZERO, at);
-        let long = light.into_iter().filter(|(since, until)| *until - *since >= RECOVERY);
-        long.map(|(_, until)| until - RECOVERY).max().unwrap_or_default()
+        let long =
+            light.into_iter().filter(|(since, until)| until.saturating_sub(*since) >= RECOVERY);
+        long.map(|(_, until)| until.saturating_sub(RECOVERY)).max().unwrap_or_default()
     }
 
     /// Whether an edge was started, or its clock put, while it was in the dark.
@@ -276,7 +276,7 @@ impl Book {
 pub(super) struct Reach {
     /// The time from when it was in force to the last accept, as far as the issuer could be reached;
     /// none where every request was refused.
-    pub(super) reach: Duration,
+    pub(super) connected: Duration,
     /// The same, as the clock on the wall goes.
     pub(super) on_the_wall: Duration,
     /// Whether it was refused after that.
@@ -327,7 +327,7 @@ impl Book {
         let is_settled =
             presented.iter().any(|asked| asked.sent >= last && asked.answer.is_denial());
         (!presented.is_empty()).then(|| Reach {
-            reach: self.reachable(edge, done, last).1,
+            connected: self.reachable(edge, done, last).1,
             on_the_wall: last.saturating_sub(done),
             is_settled,
         })

@@ -207,7 +207,7 @@ fn the_reach_of_a_revocation_is_the_time_to_the_last_accept() {
         asked(Manner::AsItIs, 152, denied()),
         asked(Manner::AsItIs, 157, Answer::Allowed),
     ];
-    let reach = Reach { reach: at(4), on_the_wall: at(7), is_settled: false };
+    let reach = Reach { connected: at(4), on_the_wall: at(7), is_settled: false };
     assert_eq!(book.reaches(), [((0, 0), reach)].into());
     book.requests.push(asked(Manner::AsItIs, 158, denied()));
     assert!(book.reaches()[&(0, 0)].is_settled);

@@ -33,7 +33,7 @@ pub(super) fn draw(report: &Report) -> String {
     requests(&mut canvas, &panels.next("Requests per second", 150.0), &seconds);
     latencies(&mut canvas, &panels.next("Latency", 120.0), &seconds);
     let lanes = lanes(report);
-    let height = lanes.iter().map(|lane| lane.height()).sum();
+    let height = lanes.iter().map(Lane::height).sum();
     troubles(&mut canvas, &panels.next("What was done", height), &lanes);
     let last = panels
         .next("Revocations: seconds to the last accept, where the issuer was in reach", 190.0);
@@ -113,6 +113,8 @@ fn requests(canvas: &mut Canvas, panel: &Panel, seconds: &[Second]) {
     legend(canvas, panel, &swatches);
 }
 
+type Pick = fn(&Second) -> Duration;
+
 /// The vertical axis goes by powers of ten, from 0.1 ms to 10 s.
 fn latencies(canvas: &mut Canvas, panel: &Panel, seconds: &[Second]) {
     const DECADES: f64 = 5.0;
@@ -131,7 +133,6 @@ fn latencies(canvas: &mut Canvas, panel: &Panel, seconds: &[Second]) {
         let tenths = time.as_secs_f64() * 10_000.0;
         (tenths.max(1.0).log10() / DECADES).min(1.0)
     };
-    type Pick = fn(&Second) -> Duration;
     let lines: [(&str, &str, Pick); 2] = [
         ("p99", "#c05a00", |second| second.latencies.p99),
         ("p50", "#1764ab", |second| second.latencies.median),
@@ -263,7 +264,7 @@ fn revocations(canvas: &mut Canvas, panel: &Panel, report: &Report) {
     for ((number, edge), reach) in report.reaches().iter().filter(|(_, reach)| reach.is_settled) {
         let Some(done) = book.revocations.get(*number).and_then(|this| this.done) else { continue };
         let at = report.since_start(done).as_secs_f64();
-        let height = (reach.reach.as_secs_f64() / REACH_TOP).min(1.0);
+        let height = (reach.connected.as_secs_f64() / REACH_TOP).min(1.0);
         let colour = EDGES.get(*edge).copied().unwrap_or(INK);
         canvas.mark((panel.x(at), panel.y(0.0)), panel.y(height), colour);
     }

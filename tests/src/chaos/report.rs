@@ -201,7 +201,7 @@ impl Report {
         let chosen = self.reaches.iter().filter(|((number, edge), _)| is_chosen(*number, *edge));
         let (settled, open): (Vec<&Reach>, Vec<&Reach>) =
             chosen.map(|(_, reach)| reach).partition(|reach| reach.is_settled);
-        let mut times: Vec<Duration> = settled.iter().map(|reach| reach.reach).collect();
+        let mut times: Vec<Duration> = settled.iter().map(|reach| reach.connected).collect();
         times.sort_unstable();
         Spread {
             seen: settled.len(),

@@ -37,7 +37,7 @@ pub(super) struct Stage {
     pub(super) data: Arc<Issuer>,
     /// What could not be done here, and what was done instead.
     pub(super) notes: Vec<String>,
-    _upstream: Upstream,
+    upstream: Upstream,
     _cloud: Option<(MiniStack, Moto)>,
     _folder: TempDir,
 }
@@ -95,7 +95,7 @@ impl Stage {
             edges: Vec::new(),
             data: Arc::new(data),
             notes: Vec::new(),
-            _upstream: upstream,
+            upstream,
             _cloud: cloud,
             _folder: folder,
         };
@@ -134,7 +134,7 @@ impl Stage {
         let networks = [(); 2].map(|()| self.network());
         let [first_network, second_network] = networks;
         let (first_network, second_network) = (first_network?, second_network?);
-        let upstream = local(self._upstream.port());
+        let upstream = local(self.upstream.port());
         let (first, second, worker, node) = tokio::try_join!(
             EnvoyEdge::start("envoy-a", first_network, [gate_a, admin_a], first),
             EnvoyEdge::start("envoy-b", second_network, [gate_b, admin_b], second),

@@ -77,13 +77,11 @@ impl Edge {
     /// Cuts the way to the issuer: the link, where it has one of its own, and else by a proxy that is
     /// silent or hangs up.
     pub(super) fn cut(&self, hangs: bool) -> Result<(), Failure> {
-        match &self.network {
-            Some(network) => network.cut(),
-            None => {
-                self.passage.be(if hangs { Mode::Hang } else { Mode::HangUp });
-                Ok(())
-            }
+        if let Some(network) = &self.network {
+            return network.cut();
         }
+        self.passage.be(if hangs { Mode::Hang } else { Mode::HangUp });
+        Ok(())
     }
 
     /// Takes the way up again.
