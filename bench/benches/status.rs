@@ -191,9 +191,9 @@ fn pack(share: f64, list: u64) -> Vec<u8> {
 }
 
 fn list_token(list: u64, packed: &[u8]) -> String {
-    let lst = Base64UrlUnpadded::encode_string(packed);
+    let encoded = Base64UrlUnpadded::encode_string(packed);
     let claims = json!({"sub": uri(list), "iat": NOW.as_secs(), "exp": NOW.as_secs() + 300, "ttl": 5,
-        "status_list": {"bits": 1, "lst": lst}});
+        "status_list": {"bits": 1, "lst": encoded}});
     signed("statuslist+jwt", &claims)
 }
 

@@ -59,6 +59,7 @@ pub(super) enum Access {
 
 /// One key set that is fetched.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all mix")]
 pub(super) struct Slot {
     source: Source,
     access: Access,
