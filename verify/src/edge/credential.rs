@@ -143,6 +143,9 @@ impl EdgeCredential {
         rules.max_lifetime = Some(PUSH_LIFETIME + PUSH_SKEW);
         rules.token_types = vec![PUSH_TYPE.to_owned()];
         let push = UnverifiedToken::parse(token, MAX_TOKEN_BYTES)?;
+        if !push.key_id().is_some_and(|key_id| self.issuer_keys.contains(key_id)) {
+            return Err(Denial::KeyUnknown);
+        }
         let push = push.verify(&self.issuer_keys)?;
         let push = push.check(&rules, now)?;
         let named = push.claims().value(&["issuers"]).and_then(Value::as_array);

@@ -1,4 +1,5 @@
-//! Several credentials in one document: an edge of several issuers has one from each.
+//! Several credentials in one document: an edge of several issuers has one from each, and while one takes
+//! the place of another, both: of those that cover an issuer, the last one counts.
 
 use serde_json::Value;
 use zeroize::Zeroizing;

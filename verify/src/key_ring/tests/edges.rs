@@ -359,3 +359,20 @@ fn a_new_key_is_known_after_a_round_trip_and_just_after_a_poll_a_second_later() 
     ends(&mut ring, now, answer(&bundle(8, "b"))).unwrap();
     assert_eq!((state_at(&ring, "b", now), state_at(&ring, "c", now)), ("ready", "ready"));
 }
+
+#[test]
+fn of_two_credentials_for_one_issuer_the_last_one_counts() {
+    let policy = policy_of(ISSUER, json!({}));
+    let other = "AAECAwQFBgcICQoLDA0OEA";
+    let mut document = forged::credential_document(&[ISSUER, BLOG]);
+    document["edge"] = json!(other);
+    let new = || EdgeCredential::parse(document.to_string().as_bytes()).unwrap();
+    for (edges, expected) in [
+        (vec![credential(&[ISSUER]), new()], other),
+        (vec![new(), credential(&[ISSUER])], EDGE),
+        (vec![new(), credential(&[BLOG])], other),
+    ] {
+        let mut ring = KeyRing::new(&policy).with_edges(&policy, edges).unwrap();
+        assert_eq!(claims(&ring.poll_fetch(at(0)).unwrap())["sub"], expected);
+    }
+}
