@@ -212,7 +212,7 @@ fn issuers(raw: Vec<RawIssuer>) -> Result<Vec<String>, CredentialError> {
 }
 
 /// A document whose texts are wiped when it has been read.
-struct Wiped(Value);
+pub(super) struct Wiped(pub(super) Value);
 
 impl Drop for Wiped {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{CredentialError, EdgeCredential};
+use super::{CredentialError, EdgeCredential, credential::Wiped};
 use crate::json;
 
 impl EdgeCredential {
@@ -17,11 +17,12 @@ impl EdgeCredential {
         if !document.trim_ascii_start().starts_with(b"[") {
             return Ok(vec![Self::parse(document)?]);
         }
-        let Ok(Value::Array(documents)) = json::parse(document) else {
+        let parsed = Wiped(json::parse(document).unwrap_or_default());
+        let Value::Array(documents) = &parsed.0 else {
             let reason = "it is not a JSON array of objects with distinct members".to_owned();
             return Err(CredentialError { member: String::new(), reason });
         };
-        let parse = |(index, document): (usize, Value)| {
+        let parse = |(index, document): (usize, &Value)| {
             let text = Zeroizing::new(document.to_string());
             Self::parse(text.as_bytes()).map_err(|error| {
                 let member = match error.member.as_str() {
@@ -31,7 +32,7 @@ impl EdgeCredential {
                 CredentialError { member, ..error }
             })
         };
-        documents.into_iter().enumerate().map(parse).collect()
+        documents.iter().enumerate().map(parse).collect()
     }
 }
 
