@@ -4,7 +4,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{CredentialError, EdgeCredential, credential::Wiped};
+use super::{CredentialError, EdgeCredential};
 use crate::json;
 
 impl EdgeCredential {
@@ -17,7 +17,7 @@ impl EdgeCredential {
         if !document.trim_ascii_start().starts_with(b"[") {
             return Ok(vec![Self::parse(document)?]);
         }
-        let parsed = Wiped(json::parse(document).unwrap_or_default());
+        let parsed = json::Wiped(json::parse(document).unwrap_or_default());
         let Value::Array(documents) = &parsed.0 else {
             let reason = "it is not a JSON array of objects with distinct members".to_owned();
             return Err(CredentialError { member: String::new(), reason });
