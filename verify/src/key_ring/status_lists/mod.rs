@@ -159,7 +159,7 @@ impl KeyRing {
             });
             // A store may well have what is old.
             let is_old = matches!(error, StatusListError::Expired | StatusListError::RolledBack);
-            let counts = !is_first && !(is_copy && is_old);
+            let counts = !(is_first || is_copy && is_old);
             self.lists.refused = self.lists.refused.saturating_add(u64::from(counts));
             if is_for_want_of_keys(error) {
                 self.ask_for_keys(provider, domain, now);

@@ -338,7 +338,9 @@ fn an_unknown_key_between_polls_causes_a_fetch_and_nobody_is_called_unauthorized
     }
     // Who makes up key ids costs the issuer one request a second, and learns that there is no such key.
     assert!(
-        fetches.windows(2).all(|pair| pair[1] - pair[0] >= super::super::slot::NEWS_COOLDOWN),
+        fetches
+            .windows(2)
+            .all(|pair| pair[1].saturating_sub(pair[0]) >= super::super::slot::NEWS_COOLDOWN),
         "{fetches:?}"
     );
     assert!((90..=100).contains(&waits) && unknown > 700, "{waits} {unknown}");
