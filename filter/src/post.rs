@@ -38,8 +38,8 @@ pub(crate) struct Post {
     calls: BTreeMap<u32, Call>,
     /// Fetches that another thread is making, or may be.
     followed: Vec<Fetch>,
-    /// The last news that were taken, by place,
-    heard: BTreeMap<String, Heard>,
+    /// The last news that were taken, by place and, since several may have one, by what was fetched,
+    heard: BTreeMap<(String, String), Heard>,
     /// and what is known of places where there are others since.
     changes: Changes,
 }
@@ -148,7 +148,8 @@ impl Post {
         let Some(place) = anchor.and_then(|anchor| Place::of(&fetch, anchor)) else {
             return self.send(Call { fetch, since: now, lead: None });
         };
-        let heard = self.heard.get(place.key()).map(|heard| heard.number).unwrap_or_default();
+        let heard = self.heard.get(&heard_of(&fetch, &place));
+        let heard = heard.map(|heard| heard.number).unwrap_or_default();
         match place.turn(heard, now) {
             Turn::Take(news) => self.take(fetch, &place, &news, now),
             Turn::Follow => self.followed.push(fetch),
@@ -240,8 +241,8 @@ impl Post {
         if self.heard.len() >= MAX_HEARD {
             self.heard.clear();
         }
+        let key = heard_of(fetch, place);
         let (place, key_set) = (place.clone(), fetch.key_set.clone());
-        let key = place.key().to_owned();
         self.heard.insert(key, Heard { place, key_set, number, generation });
         self.note_generation(fetch, generation);
     }
@@ -270,6 +271,14 @@ impl Post {
         }
         host::enter(context_id);
     }
+}
+
+/// What news are heard of: a place, and the source whose they are.
+fn heard_of(fetch: &Fetch, place: &Place) -> (String, String) {
+    let (key_set, source) = (&fetch.key_set, &fetch.source);
+    let domain = key_set.domain.as_deref().unwrap_or_default();
+    let source = format!("{} {domain} {}{}", key_set.provider, source.authority, source.path);
+    (place.key().to_owned(), source)
 }
 
 /// Providers of one name in several policies are the same if they fetch from the same place.

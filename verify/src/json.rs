@@ -127,6 +127,24 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
+/// A document whose texts are wiped when it has been read.
+pub(crate) struct Wiped(pub(crate) Value);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => zeroize::Zeroize::zeroize(text),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,7 +72,9 @@ impl JwkSet {
     /// [`JwkSetError`] where the document is no JWK Set.
     pub fn parse(document: &[u8], kinds: KeyKinds) -> Result<Self, JwkSetError> {
         let mut set = Self { keys: Vec::new(), skipped: Vec::new() };
-        for (index, value) in key_values(document)?.iter().enumerate() {
+        // They may be secrets.
+        let values = json::Wiped(Value::Array(key_values(document)?));
+        for (index, value) in values.0.as_array().into_iter().flatten().enumerate() {
             let members = value.as_object().ok_or(JwkSetError::NotAJwkSet)?;
             let key_id = members.get("kid").and_then(Value::as_str).map(str::to_owned);
             match jwk::parse(members, kinds) {

@@ -3,7 +3,6 @@
 use std::{fmt, time::Duration};
 
 use serde_json::Value;
-use zeroize::Zeroize;
 
 use super::private_key::{PrivateKey, RawPrivateKey};
 use crate::{
@@ -94,7 +93,7 @@ impl EdgeCredential {
         }
         let malformed = "it is not a JSON object of distinct members";
         let parsed = json::parse(document).map_err(|_| CredentialError::new("", malformed))?;
-        let parsed = Wiped(parsed);
+        let parsed = json::Wiped(parsed);
         let raw = RawCredential::from_value(&parsed.0)
             .map_err(|error| CredentialError { member: error.member, reason: error.reason })?;
         Self::new(raw)
@@ -143,6 +142,9 @@ impl EdgeCredential {
         rules.max_lifetime = Some(PUSH_LIFETIME + PUSH_SKEW);
         rules.token_types = vec![PUSH_TYPE.to_owned()];
         let push = UnverifiedToken::parse(token, MAX_TOKEN_BYTES)?;
+        if !push.key_id().is_some_and(|key_id| self.issuer_keys.contains(key_id)) {
+            return Err(Denial::KeyUnknown);
+        }
         let push = push.verify(&self.issuer_keys)?;
         let push = push.check(&rules, now)?;
         let named = push.claims().value(&["issuers"]).and_then(Value::as_array);
@@ -206,24 +208,6 @@ fn issuers(raw: Vec<RawIssuer>) -> Result<Vec<String>, CredentialError> {
         uri("keys_uri", keys_uri)?;
     }
     Ok(raw.into_iter().map(|raw| raw.issuer).collect())
-}
-
-/// A document whose texts are wiped when it has been read.
-struct Wiped(Value);
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        wipe(&mut self.0);
-    }
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        _ => {}
-    }
 }
 
 impl CredentialError {

@@ -1,4 +1,5 @@
-//! Several credentials in one document: an edge of several issuers has one from each.
+//! Several credentials in one document: an edge of several issuers has one from each, and while one takes
+//! the place of another, both: of those that cover an issuer, the last one counts.
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -16,11 +17,12 @@ impl EdgeCredential {
         if !document.trim_ascii_start().starts_with(b"[") {
             return Ok(vec![Self::parse(document)?]);
         }
-        let Ok(Value::Array(documents)) = json::parse(document) else {
+        let parsed = json::Wiped(json::parse(document).unwrap_or_default());
+        let Value::Array(documents) = &parsed.0 else {
             let reason = "it is not a JSON array of objects with distinct members".to_owned();
             return Err(CredentialError { member: String::new(), reason });
         };
-        let parse = |(index, document): (usize, Value)| {
+        let parse = |(index, document): (usize, &Value)| {
             let text = Zeroizing::new(document.to_string());
             Self::parse(text.as_bytes()).map_err(|error| {
                 let member = match error.member.as_str() {
@@ -30,7 +32,7 @@ impl EdgeCredential {
                 CredentialError { member, ..error }
             })
         };
-        documents.into_iter().enumerate().map(parse).collect()
+        documents.iter().enumerate().map(parse).collect()
     }
 }
 

@@ -39,14 +39,14 @@ pub(crate) struct Opened {
 }
 
 impl Enrolment {
-    /// With the first of `edges` that covers the issuer.
+    /// With the last of `edges` that covers the issuer: a new one can be there before the old one goes.
     pub(crate) fn new(
         edges: &[Arc<EdgeCredential>],
         issuer: &str,
         clock_skew: Duration,
         newest: u64,
     ) -> Option<Self> {
-        let credential = edges.iter().find(|edge| edge.covers(issuer))?;
+        let credential = edges.iter().rfind(|edge| edge.covers(issuer))?;
         let (credential, issuer) = (Arc::clone(credential), issuer.to_owned());
         Some(Self { credential, issuer, clock_skew, newest })
     }

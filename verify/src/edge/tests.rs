@@ -179,3 +179,18 @@ fn a_push_names_issuers_that_the_edge_is_enrolled_with() {
     let denial = edge.check_push(&bundle, NOW_IS).unwrap_err();
     assert_ne!(denial, Denial::SignatureInvalid);
 }
+
+#[test]
+fn a_push_says_which_of_the_issuers_keys_has_signed_it() {
+    let edge = credential(&[ISSUER]);
+    let claims = json!({"aud": EDGE, "iat": NOW, "exp": NOW + 60, "issuers": [ISSUER]});
+    for key_id in [None, Some("other"), Some("")] {
+        let mut header = json!({"alg": "ES256", "typ": "postern-push+jwt"});
+        if let Some(key_id) = key_id {
+            header["kid"] = json!(key_id);
+        }
+        let push = signed(ISSUER_SIGNING, &header, &claims);
+        let denial = edge.check_push(push.as_bytes(), NOW_IS).unwrap_err();
+        assert_eq!(denial, Denial::KeyUnknown, "{key_id:?}");
+    }
+}

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::{Answer, Fetch, FetchError, Fetched, KeyRing, KeyUpdate, ProviderKeys, sane};
+use super::{
+    Answer, Fetch, FetchError, Fetched, KeyRing, KeySetId, KeyUpdate, ProviderKeys, Slot, sane,
+};
+use crate::edge::BundleError;
 
 /// Which of an edge's processes a ring is of.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +32,8 @@ impl KeyRing {
     /// It is held to what an answer is held to, and is as old as that. One that brings nothing changes
     /// nothing, and the fetch is still to be made.
     ///
-    /// Of what the issuer signs (bundles and status lists), three copies count one after another, and then
-    /// the issuer is to be asked: nobody has signed `at`, and who can write to the store could date what is
+    /// Of what the issuer signs (bundles and status lists), three copies count one after another for a ring
+    /// with a shared instance ([`KeyRing::with_shared_instance`]), and then the issuer is to be asked: nobody has signed `at`, and who can write to the store could date what is
     /// held anew for ever.
     ///
     /// # Errors
@@ -45,6 +48,9 @@ impl KeyRing {
     ) -> Result<KeyUpdate, FetchError> {
         let Fetched::Response { status: 200, .. } = copy else { return Err(FetchError::NoAnswer) };
         let times = [at.min(now), now].map(sane);
+        if self.shares_instance && self.has_copies_enough(&fetch.key_set) {
+            return Err(FetchError::NoAnswer);
+        }
         if let Some(uri) = &fetch.key_set.status_list {
             let [at, now] = times;
             return self.end_list_fetch(fetch, uri, Answer::Copy(copy, at), now);
@@ -69,7 +75,23 @@ impl KeyRing {
             }
             _ => Ok(KeyUpdate::Ignored),
         };
-        self.note(&fetch.key_set, &result, now);
+        // A store may well have what is old: that says nothing against it.
+        if !matches!(
+            result,
+            Err(FetchError::Bundle(BundleError::Expired | BundleError::RolledBack))
+        ) {
+            self.note(&fetch.key_set, &result, now);
+        }
         result
+    }
+
+    /// Whether copies have counted for long enough.
+    fn has_copies_enough(&self, key_set: &KeySetId) -> bool {
+        match &key_set.status_list {
+            Some(uri) => self.has_list_copies_enough(key_set.provider, uri),
+            None => self
+                .slot(key_set.provider, key_set.domain.as_deref())
+                .is_some_and(Slot::has_copies_enough),
+        }
     }
 }

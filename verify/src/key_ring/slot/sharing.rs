@@ -13,6 +13,12 @@ use crate::{
 };
 
 impl Slot {
+    /// Whether the issuer itself is to be asked. Where anybody may fetch it, nobody has signed it, and the
+    /// store is trusted.
+    pub(in crate::key_ring) fn has_copies_enough(&self) -> bool {
+        matches!(self.access, Access::Edge(_)) && self.copies >= MAX_COPIES
+    }
+
     /// Takes what another gate was answered at the first of two times; the second is now. What brings no
     /// keys leaves the fetch under way.
     pub(in crate::key_ring) fn take_copy(
@@ -26,10 +32,7 @@ impl Slot {
         if self.source.asking().is_some() {
             return self.end_fetch(copy, signatures, at, seed, last_version);
         }
-        // Where anybody may fetch it, nobody has signed it, and the store is trusted.
-        let is_signed = matches!(self.access, Access::Edge(_));
-        let is_older = self.held.as_ref().is_some_and(|held| held.confirmed > at);
-        if is_older || (is_signed && self.copies >= MAX_COPIES) {
+        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
             return Err(FetchError::NoAnswer);
         }
         let update = self.take(copy, signatures, now, last_version)?;
@@ -77,6 +80,8 @@ impl Slot {
 /// store could put a later one there: the issuer would be told of keys that are not held, and confirm those
 /// that are.
 fn is_of(etag: &[u8], sequence: u64) -> bool {
+    // A proxy that compresses makes it a weak one.
+    let etag = etag.strip_prefix(b"W/").unwrap_or(etag);
     let number = etag.strip_prefix(b"\"").and_then(|rest| rest.split(|byte| *byte == b'.').next());
     number == Some(sequence.to_string().as_bytes())
 }

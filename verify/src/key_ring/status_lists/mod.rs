@@ -126,6 +126,12 @@ impl KeyRing {
         })
     }
 
+    /// Whether copies of a list have counted for long enough.
+    pub(super) fn has_list_copies_enough(&self, provider: ProviderIndex, uri: &str) -> bool {
+        let slot = self.lists.of(provider).and_then(|lists| lists.slot(uri));
+        slot.is_some_and(ListSlot::has_copies_enough)
+    }
+
     /// Takes the end of the fetch of a list.
     pub(super) fn end_list_fetch(
         &mut self,
@@ -144,13 +150,17 @@ impl KeyRing {
             return Ok(KeyUpdate::Ignored);
         }
         let checking = Checking { host: &*self.signatures, keys, seed: self.seed, now };
+        let is_copy = matches!(answer, Answer::Copy(..));
         let result = lists.end_fetch(uri, answer, &checking, &mut self.lists.last_state);
         if let Err(FetchError::StatusList(error)) = &result {
             let is_first = lists.slot_mut(uri).is_some_and(|slot| {
                 // That there is a new key says nothing against the list, unless new keys do not help.
                 is_for_want_of_keys(error) && !std::mem::replace(&mut slot.awaits_keys, true)
             });
-            self.lists.refused = self.lists.refused.saturating_add(u64::from(!is_first));
+            // A store may well have what is old.
+            let is_old = matches!(error, StatusListError::Expired | StatusListError::RolledBack);
+            let counts = !(is_first || is_copy && is_old);
+            self.lists.refused = self.lists.refused.saturating_add(u64::from(counts));
             if is_for_want_of_keys(error) {
                 self.ask_for_keys(provider, domain, now);
             }

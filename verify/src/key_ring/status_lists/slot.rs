@@ -297,6 +297,11 @@ impl ListSlot {
         result
     }
 
+    /// Whether the issuer itself is to be asked.
+    pub(super) fn has_copies_enough(&self) -> bool {
+        self.copies >= MAX_COPIES
+    }
+
     /// Takes what another gate was answered at the first of two times; the second is now. What brings no
     /// list leaves the fetch under way.
     pub(super) fn take_copy(
@@ -307,8 +312,7 @@ impl ListSlot {
         seed: u64,
         [at, now]: [Duration; 2],
     ) -> Result<KeyUpdate, FetchError> {
-        let is_older = self.held.as_ref().is_some_and(|held| held.confirmed > at);
-        if is_older || self.copies >= MAX_COPIES {
+        if self.held.as_ref().is_some_and(|held| held.confirmed > at) {
             return Err(FetchError::NoAnswer);
         }
         let update = self.take(copy, read, fetching, now)?;
