@@ -130,7 +130,7 @@ fn an_edge_may_be_unavailable_only_when_it_was_cut_off_for_too_long() {
     book.troubles = vec![trouble(Kind::LongCut, 120, 150)];
     assert_eq!(judged(&book, 133, unavailable()), Judgement::WrongDenial);
     assert_eq!(judged(&book, 134, unavailable()), Judgement::Unavailable);
-    assert_eq!(judged(&book, 156, unavailable()), Judgement::Unavailable);
+    assert_eq!(judged(&book, 155, unavailable()), Judgement::Unavailable);
     assert_eq!(judged(&book, 157, unavailable()), Judgement::WrongDenial);
     // A key that it does not know could be a new one.
     let forged = |sent| book.judge_one(&asked(Manner::Forged, sent, unavailable())).judgement;
