@@ -33,7 +33,7 @@ fn a_copy_that_is_refused_changes_nothing_and_the_fetch_is_still_to_be_made() {
         let refused = ring.handle_copy(&fetch, copy(body, b"\"9.x\""), now, now);
         assert!(matches!(refused, Err(FetchError::Bundle(_))), "{refused:?}");
     }
-    for older in [at(0) - Duration::from_secs(1), Duration::ZERO] {
+    for older in [at(0).saturating_sub(Duration::from_secs(1)), Duration::ZERO] {
         assert!(ring.handle_copy(&fetch, copy(&bundle(8, "b"), b"\"8.x\""), older, now).is_err());
     }
     let gone =

@@ -48,7 +48,7 @@ fn a_copy_that_is_refused_leaves_the_fetch_to_be_made() {
         assert!(matches!(refused, Err(FetchError::StatusList(_))), "{refused:?}");
     }
     let older = list(1, 0, at(0).saturating_sub(SKEW + Duration::from_secs(1)), &[]);
-    for came in [seconds(5), at(0) - Duration::from_secs(1)] {
+    for came in [seconds(5), at(0).saturating_sub(Duration::from_secs(1))] {
         assert!(gate.keys_mut().handle_copy(&fetch, answer(&older), came, seconds(5)).is_err());
     }
     assert_eq!(verdict(&mut gate, &token(0, 7), seconds(5)), "token_revoked");
