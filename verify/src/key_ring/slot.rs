@@ -60,7 +60,6 @@ pub(super) enum Access {
 /// One key set that is fetched.
 #[expect(clippy::struct_excessive_bools, reason = "each of them says something else")]
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and all mix")]
 pub(super) struct Slot {
     source: Source,
     access: Access,
