@@ -1,6 +1,6 @@
 //! Status lists (draft-ietf-oauth-status-list-20): which tokens an issuer has revoked before their time.
 //!
-//! - [`reference`] is what a token says of its list, and what is kept of that with the token.
+//! - [`mod@reference`] is what a token says of its list, and what is kept of that with the token.
 //! - [`document`] is the list as the issuer signs it.
 //! - [`inflate`] unpacks it, and not more than it may be.
 //! - [`places`] is what is held of it: which places do not say that their token is valid.
