@@ -29,13 +29,14 @@ impl Issuer {
             return Ok(None);
         };
         let mut state = list.lock().await;
-        if let Some(recent) = state.recent(asked_at) {
-            return Ok(Some(recent));
-        }
-        let read_at = Moment::now();
+        // First: what is at hand may be signed by a key that was withdrawn a moment ago.
         let Some((domain, key_set)) = self.domain(&name).await? else {
             return Ok(None);
         };
+        if let Some(recent) = state.recent(asked_at, &key_set.current) {
+            return Ok(Some(recent));
+        }
+        let read_at = Moment::now();
         let now = self.ports.clock.now();
         state.learn(&*self.ports.store, &domain, now, read_at).await?;
         let issuer = self.url.of_domain(&name);

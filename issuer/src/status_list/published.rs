@@ -89,9 +89,9 @@ impl PublishedList {
 }
 
 impl State {
-    /// What was published, if it is as of `asked_at`, or of a moment ago.
-    pub(crate) fn recent(&self, asked_at: Moment) -> Option<Arc<ListPublication>> {
-        let signed = self.signed.as_ref()?;
+    /// What was published by this key, if it is as of `asked_at`, or of a moment ago.
+    pub(crate) fn recent(&self, asked_at: Moment, key: &Key) -> Option<Arc<ListPublication>> {
+        let signed = self.signed.as_ref().filter(|signed| signed.key_id == key.id)?;
         let (asked_after, age) =
             [asked_at, Moment::now()].map(|at| signed.read_at.until(at)).into();
         let is_recent = asked_after.is_zero() || age < PAUSE;
@@ -193,10 +193,12 @@ fn before(moment: Timestamp, seconds: u64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::SigningAlgorithm;
 
     #[tokio::test(start_paused = true)]
     async fn what_was_read_before_the_process_was_frozen_is_not_recent() {
         let (list, now) = (PublishedList::new(0), Moment::now());
+        let key = Key::generate(SigningAlgorithm::EdDsa, Timestamp(0), 1).unwrap();
         let mut state = list.lock().await;
         let mut recent = |age| {
             let publication =
@@ -204,12 +206,12 @@ mod tests {
             let read_at = Moment { wall: now.wall - age, ..now };
             state.signed = Some(Signed {
                 publication: Arc::new(publication),
-                key_id: String::new(),
+                key_id: key.id.clone(),
                 period: 0,
                 issued_at: Timestamp(0),
                 read_at,
             });
-            state.recent(now).is_some()
+            state.recent(now, &key).is_some()
         };
         assert!(recent(Duration::ZERO));
         assert!(!recent(PAUSE));
