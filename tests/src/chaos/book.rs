@@ -262,6 +262,11 @@ impl Answer {
         matches!(self, Self::Refused(503, code) if code.ends_with("_unavailable"))
     }
 
+    /// Refused because the gate may not know the token's key yet.
+    pub(super) fn is_for_want_of_keys(&self) -> bool {
+        matches!(self, Self::Refused(503, code) if code == "keys_unavailable")
+    }
+
     /// Refused for what the token is.
     pub(super) fn is_denial(&self) -> bool {
         matches!(self, Self::Refused(401 | 403, code) if !code.is_empty())

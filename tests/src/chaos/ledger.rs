@@ -202,8 +202,13 @@ impl Book {
 
     /// An edge may say that it does not know enough only where that is so: kept in the dark for so long
     /// that its list is stale, or started anew or put to another time while it is. While it is in the dark,
-    /// it may say so of keys that it does not know, too: they could be new.
+    /// it may say so of keys that it does not know, too: they could be new. For a moment after each poll
+    /// it does so in any case, rather than ask again at once: that lets no bad token in, and no good one
+    /// names such a key.
     fn excuse(&self, asked: &Asked, expected: Expected) -> Judgement {
+        if expected != Expected::Pass && asked.answer.is_for_want_of_keys() {
+            return Judgement::Unavailable;
+        }
         let known = self.known_since(asked.edge, asked.answered());
         let is_stale = asked.answered().saturating_sub(known) >= self.limits.max_stale;
         let troubles = self.troubles.iter().filter(|trouble| trouble.is_of(asked.edge));
