@@ -19,6 +19,9 @@ use crate::{
 /// How long a login that has succeeded is held up at most.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(2);
 
+/// How often a session is begun anew that is cut off while it is being made.
+const MAX_STARTS: usize = 3;
+
 impl Issuer {
     /// Checks a password and starts a session.
     ///
@@ -83,12 +86,30 @@ impl Issuer {
     }
 
     /// Nothing for a disabled user: the store refuses them, and it alone can do so without a
-    /// race.
+    /// race. A session that was cut off while it was being made begins anew: its user has just
+    /// shown the password.
     async fn start_session(
         &self,
         name: &DomainName,
         user: &User,
     ) -> Result<Option<IssuedToken>, Refusal> {
+        for _ in 0..MAX_STARTS {
+            let Some((session, issued)) = self.try_session(name, user).await? else {
+                return Ok(None);
+            };
+            let not_before = self.ports.store.not_before_of(name, &user.id).await?;
+            if session.created_at >= not_before {
+                return Ok(Some(issued));
+            }
+        }
+        Err(Refusal::Overloaded)
+    }
+
+    async fn try_session(
+        &self,
+        name: &DomainName,
+        user: &User,
+    ) -> Result<Option<(Session, IssuedToken)>, Refusal> {
         let store = &self.ports.store;
         let (status, not_before) =
             try_join!(store.allocate_status(name), store.not_before_of(name, &user.id))?;
@@ -101,7 +122,7 @@ impl Issuer {
         let session = Session { created_at, status: Some(status), ..session };
         let issued = self.mint(&domain, &key_set, &session, &refresh)?;
         let created = store.create_session(&session).await?;
-        Ok(created.then_some(issued))
+        Ok(created.then_some((session, issued)))
     }
 
     /// Replaces a hash that another system made, or other parameters did, while its password is at
