@@ -38,13 +38,17 @@ pub struct Options {
     pub report: Option<PathBuf>,
 }
 
+/// The plan of a short run.
+const SHORT_SEED: u64 = 577_981;
+
 impl Options {
     /// Half a minute beside other tests.
     #[must_use]
     pub fn short(storage: Storage) -> Self {
         Self {
             duration: Duration::from_secs(30),
-            seed: any_seed(),
+            // A plan that is the same each time, so that who sees it fail can see it again.
+            seed: SHORT_SEED,
             storages: vec![storage],
             report: None,
         }
