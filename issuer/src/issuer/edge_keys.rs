@@ -77,7 +77,7 @@ impl Issuer {
         }
         let contact = Contact {
             edge: edge.id.clone(),
-            domain: name,
+            domain: known.name.clone(),
             instance: asserted.instance,
             at: now,
             generation: asserted.held.as_deref().and_then(generation_of),
@@ -85,17 +85,17 @@ impl Issuer {
         // Before the keys are read: whoever sees no trace of this edge and rotates, has published
         // by then what this edge is about to get.
         self.record(contact, &known).await?;
-        self.bundle(&issuer, &edge, is_held).await
+        self.bundle(&name, &issuer, &edge, is_held).await
     }
 
     async fn bundle(
         &self,
+        name: &DomainName,
         issuer: &str,
         edge: &Edge,
         is_held: impl FnOnce(&str) -> bool + Send,
     ) -> Result<EdgeKeys, EdgeRefusal> {
-        let name = self.url.domain_of(issuer).ok_or(EdgeRefusal::Domain)?;
-        let (domain, keys) = self.domain(&name).await?.ok_or(EdgeRefusal::Domain)?;
+        let (domain, keys) = self.domain(name).await?.ok_or(EdgeRefusal::Domain)?;
         let now = self.ports.clock.now();
         let (etag, max_age) = (bundle_etag(edge, &keys, now), domain.settings.jwks_max_age);
         if is_held(&etag) {

@@ -277,10 +277,11 @@ impl Slot {
     }
 
     /// Whether an edge cannot tell yet that there is no such key: the issuer may have made it after the
-    /// last fetch, which nobody had asked for.
+    /// last fetch, which nobody had asked for. Where it polls as often as it may ask, its polls tell.
     fn was_polled_just_now(&self, now: Duration) -> bool {
         let is_edge = matches!(self.access, Access::Edge(_));
-        is_edge && !self.was_asked && self.is_cooling(now)
+        let is_slower = self.held.as_ref().is_some_and(|held| held.lifetime > NEWS_COOLDOWN);
+        is_edge && is_slower && !self.was_asked && self.is_cooling(now)
     }
 
     /// Makes a fetch due at once.

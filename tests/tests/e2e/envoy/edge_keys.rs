@@ -114,8 +114,7 @@ async fn an_emergency_withdrawal_is_in_force_after_one_poll() {
     polls(&world.issuer, before + 1).await;
     // The other threads are told within a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    // With a poll each second, its key may always be one that comes with the next.
-    assert_eq!(verdicts(&mut all, &old).await, ["keys_unavailable"]);
+    assert_eq!(verdicts(&mut all, &old).await, ["key_unknown"]);
     assert_eq!(verdicts(&mut all, &world.token(NEXT)).await, ["200"]);
     // An edge that has been removed has no keys at all.
     world.issuer.publish(Published::status(410));
